@@ -1,0 +1,29 @@
+# Compile options shared by every target of the project.
+add_library(moe_compile_options INTERFACE)
+
+# -ffp-contract=off: a fused multiply-add appears only where the source asks for one, so that the order of
+# rounding is part of the code and every instruction set gives the same bits.
+target_compile_options(moe_compile_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -ffp-contract=off
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-psabi>
+  $<$<BOOL:${MOE_WERROR}>:-Werror>
+  $<$<BOOL:${MOE_NATIVE}>:-march=native>)
+target_compile_features(moe_compile_options INTERFACE cxx_std_20)
+
+if(MOE_SANITIZE)
+  add_compile_options(-fsanitize=${MOE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${MOE_SANITIZE})
+endif()
+
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# moe_folder(kernels): one object library named moe_<folder> of every source under the folder.
+function(moe_folder name)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cpp")
+  add_library(moe_${name} OBJECT ${sources})
+  target_include_directories(moe_${name} PUBLIC "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(moe_${name} PRIVATE moe_compile_options PUBLIC moe_dependencies)
+endfunction()

@@ -1,0 +1,1 @@
+# cmake --install: programs, library, headers (filled in by the packaging step).
