@@ -1,0 +1,6 @@
+# Tests of what the programs share link the programs' common library.
+foreach(name IN ITEMS test_tools_common)
+  if(TARGET ${name})
+    target_link_libraries(${name} PRIVATE moe_tools_common)
+  endif()
+endforeach()
