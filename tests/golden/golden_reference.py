@@ -1,0 +1,161 @@
+"""Runs a reference model over a case's prompts and writes what the engine must reproduce.
+
+Files beside the checkpoint:
+  golden.json   prompts, greedy tokens, class A work, parameters, which rows and columns the arrays hold
+  rows.npy      [stored rows, vocab] float32: whole logit rows at chosen prompt positions
+  columns.npy   [all prompt positions, then all greedy steps; len(columns)] float32: a few ids' logits at every position
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from golden_case import Case, grouped_attention
+
+GREEDY_STEPS = 64
+COLUMNS = 8
+
+
+class TopkGap(TorchFunctionMode):
+    """Smallest relative distance between the last chosen and the first dropped value of any top-k."""
+
+    def __init__(self):
+        super().__init__()
+        self.gap = float("inf")
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in (torch.topk, torch.Tensor.topk):
+            values = args[0]
+            k = args[1] if len(args) > 1 else kwargs["k"]
+            if k < values.shape[-1] and values.is_floating_point():
+                best = values.detach().sort(dim=-1, descending=True).values
+                distance = (best[..., k - 1] - best[..., k]) / best[..., 0].abs().clamp_min(1e-30)
+                distance = distance[torch.isfinite(distance)]
+                if distance.numel():
+                    self.gap = min(self.gap, distance.min().item())
+        return func(*args, **kwargs)
+
+
+def stored_rows(length: int) -> list[int]:
+    """Positions of a prompt whose whole logit rows are kept."""
+    if length <= 4:
+        return list(range(length))
+    return sorted({0, 1, length // 2, length - 2, length - 1})
+
+
+def make_prompts(case: Case, vocab: int, seed: int) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(1000 + seed)
+    return [torch.randint(0, vocab, (length,), generator=generator).tolist() for length in case.prompts]
+
+
+@torch.no_grad()
+def forward(model, ids: list[int], **options):
+    return model(input_ids=torch.tensor([ids]), **options)
+
+
+@torch.no_grad()
+def class_a(model, case: Case, config, ids: list[int]) -> dict[str, int]:
+    """Class A work of a prefill (all rows; last row only) and of the first decode step behind it.
+
+    torch counts the whole square of query-key pairs; the pairs that the mask hides are taken off.
+    """
+    length = len(ids)
+    hidden = 0
+    for layer in (case.attention or grouped_attention)(config):
+        hidden += 2 * layer.heads * layer.sizes * (length * length - layer.visible_pairs(length))
+    counts = {}
+    for key, options in (("prefill_all_rows", {}), ("prefill_last_row", {"logits_to_keep": 1})):
+        with FlopCounterMode(display=False) as counter:
+            forward(model, ids, use_cache=False, **options)
+        counts[key] = counter.get_total_flops() - hidden
+    if case.last_row_correction:
+        counts["prefill_last_row_torch"] = counts["prefill_last_row"]
+        counts["prefill_last_row"] += case.last_row_correction(model, length)
+    cache = forward(model, ids, use_cache=True).past_key_values
+    with FlopCounterMode(display=False) as counter:
+        model(input_ids=torch.tensor([[ids[0]]]), past_key_values=cache, use_cache=True)
+    counts["decode_step"] = counter.get_total_flops()
+    return counts
+
+
+@torch.no_grad()
+def greedy(model, ids: list[int]) -> tuple[list[int], torch.Tensor]:
+    """64 greedy tokens after a prompt, as generate() gives them, and the logits [64, vocab] that chose them."""
+    out = model.generate(
+        torch.tensor([ids]),
+        attention_mask=torch.ones(1, len(ids), dtype=torch.long),
+        do_sample=False,
+        max_new_tokens=GREEDY_STEPS,
+        min_new_tokens=GREEDY_STEPS,
+        eos_token_id=None,
+        pad_token_id=0,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    return out.sequences[0, len(ids):].tolist(), torch.cat(out.logits).float()
+
+
+def run(case: Case, model, config, directory: str, seed: int, versions: dict) -> dict:
+    """Computes and writes the expectations; returns figures about their quality (gaps, ranges)."""
+    vocab = config.vocab_size
+    columns = sorted(torch.randperm(vocab, generator=torch.Generator().manual_seed(7))[: COLUMNS - 2].tolist() + [0, vocab - 1])
+    prompts, rows, selected = [], [], []
+    with TopkGap() as topk:
+        for index, ids in enumerate(make_prompts(case, vocab, seed)):
+            logits = forward(model, ids, use_cache=False).logits[0].float()
+            kept = stored_rows(len(ids))
+            rows.append(logits[kept])
+            selected.append(logits[:, columns])
+            prompts.append({"ids": ids, "rows": kept, "class_a": class_a(model, case, config, ids)})
+            if index in case.greedy:
+                prompts[-1]["greedy"], steps = greedy(model, ids)
+                prompts[-1]["steps"] = steps
+    all_rows = torch.cat(rows)
+    logit_range = (all_rows.max() - all_rows.min()).item()
+    quality = {"range": logit_range, "router_gap": topk.gap, "greedy_gap": float("inf"), "distinct": 64}
+    for prompt in prompts:
+        if "greedy" in prompt:
+            steps = prompt.pop("steps")
+            best = steps.topk(2, dim=-1).values
+            quality["greedy_gap"] = min(quality["greedy_gap"], ((best[:, 0] - best[:, 1]) / logit_range).min().item())
+            quality["distinct"] = min(quality["distinct"], len(set(prompt["greedy"])))
+            selected.append(steps[:, columns])
+    if not torch.isfinite(all_rows).all():
+        raise ValueError(f"{case.name}: logits are not finite")
+
+    golden = {
+        "case": case.name,
+        "family": config.model_type,
+        "dtype": case.dtype,
+        "note": case.note,
+        "reference": versions,
+        "vocab": vocab,
+        "parameters": count_parameters(model),
+        "logit_range": logit_range,
+        "columns": columns,
+        "prompts": prompts,
+    }
+    np.save(os.path.join(directory, "rows.npy"), all_rows.numpy().astype("<f4"))
+    np.save(os.path.join(directory, "columns.npy"), torch.cat(selected).numpy().astype("<f4"))
+    with open(os.path.join(directory, "golden.json"), "w") as file:
+        json.dump(golden, file, separators=(",", ":"))
+        file.write("\n")
+    return quality
+
+
+def count_parameters(model) -> int:
+    """Parameters of the text model, each counted once, with the router's correction bias (a buffer in torch)."""
+    skipped = ("vision_tower", "audio_tower", "embed_vision", "embed_audio", "multi_modal_projector")
+    total = sum(
+        parameter.numel() for name, parameter in model.named_parameters() if not any(part in name for part in skipped)
+    )
+    kept = set(model.state_dict().keys())
+    total += sum(b.numel() for name, b in model.named_buffers() if name in kept and name.endswith("correction_bias"))
+    return total
