@@ -1,0 +1,58 @@
+#include "engine/base/mapped_file.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "engine/base/error.h"
+#include "engine/base/files.h"
+
+namespace moe {
+
+MappedFile MappedFile::open(const std::filesystem::path& path) {
+  const OpenedFile file = open_for_reading(path);
+  if (file.size == 0)
+    throw Error(ErrorKind::io, Fault{path.string(), "", "a file with contents", "an empty file"});
+  void* const at =
+      ::mmap(nullptr, static_cast<std::size_t>(file.size), PROT_READ, MAP_SHARED, file.fd.get(), 0);
+  if (at == MAP_FAILED) {
+    throw Error(ErrorKind::io, Fault{path.string(), "", "a file that can be mapped", system_message(errno)});
+  }
+  MappedFile mapped;
+  mapped.bytes_ = {static_cast<const std::byte*>(at), static_cast<std::size_t>(file.size)};
+  mapped.mtime_ns_ = file.mtime_ns;
+  return mapped;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : bytes_(std::exchange(other.bytes_, {})), mtime_ns_(other.mtime_ns_) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(bytes_, other.bytes_);
+  std::swap(mtime_ns_, other.mtime_ns_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
+}
+
+void MappedFile::drop(std::span<const std::byte> part) const noexcept { advise(part, MADV_DONTNEED); }
+void MappedFile::will_need(std::span<const std::byte> part) const noexcept { advise(part, MADV_WILLNEED); }
+
+void MappedFile::advise(std::span<const std::byte> part, int advice) const noexcept {
+  const auto base = reinterpret_cast<std::uintptr_t>(bytes_.data());
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
+  if (part.empty() || begin < base || begin - base > bytes_.size() ||
+      part.size() > bytes_.size() - (begin - base)) {
+    return;
+  }
+  static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t first = begin / page * page;
+  // Advice only: if the system refuses it, the pages merely stay.
+  ::madvise(reinterpret_cast<void*>(first), begin + part.size() - first, advice);
+}
+
+}  // namespace moe

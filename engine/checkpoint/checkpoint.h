@@ -1,0 +1,71 @@
+// The weights of one model directory: a safetensors file, or several that an index names.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/checkpoint/safetensors.h"
+
+namespace moe {
+
+// Opens `model.safetensors`, or the shards of `model.safetensors.index.json`, and checks all of their
+// headers; the tensors' bytes are read when touched. Immutable after open: all members may be called from
+// several threads.
+class Checkpoint {
+ public:
+  // Errors name the file and the tensor: io (missing or unreadable), format (a fault of a header or of the
+  // index, a shard name that leads out of the directory), unsupported (weights in other formats only).
+  static Checkpoint open(const std::filesystem::path& directory);
+
+  const std::filesystem::path& directory() const noexcept { return directory_; }
+  // nullptr if there is none of that name.
+  const Tensor* find(std::string_view name) const noexcept;
+  // The tensor of that name, or an error (config) that names the file, the tensor, and both shapes. A
+  // negative entry of `shape` stands for any size.
+  const Tensor& require(std::string_view name, std::span<const std::int64_t> shape) const;
+  const Tensor& require(std::string_view name, std::initializer_list<std::int64_t> shape) const {
+    return require(name, std::span(shape.begin(), shape.size()));
+  }
+  // The same without a demand on the shape.
+  const Tensor& require(std::string_view name) const;
+
+  // All tensors' names, sorted.
+  const std::vector<std::string_view>& names() const noexcept { return names_; }
+  // The file that holds the tensor of that name; the index or the only file for a name that is unknown.
+  const std::filesystem::path& file_of(std::string_view name) const noexcept;
+  const std::vector<SafetensorsFile>& files() const noexcept { return files_; }
+  // The index's path; empty if there is none.
+  const std::filesystem::path& index() const noexcept { return index_; }
+  // Bytes of all tensors.
+  std::uint64_t total_bytes() const noexcept { return total_bytes_; }
+
+  // Gives the pages of a tensor back to the system (it may still be read), or asks for them ahead.
+  void drop(const Tensor& tensor) const noexcept;
+  void will_need(const Tensor& tensor) const noexcept;
+
+ private:
+  struct Place {
+    const Tensor* tensor;
+    std::size_t file;
+  };
+  void add(SafetensorsFile file);
+  void open_shards(const std::filesystem::path& index);
+
+  std::filesystem::path directory_;
+  std::filesystem::path index_;
+  std::vector<SafetensorsFile> files_;
+  std::unordered_map<std::string_view, Place> places_;  // views of the names inside files_
+  std::vector<std::string_view> names_;
+  std::uint64_t total_bytes_ = 0;
+};
+
+// The index of a sharded checkpoint: tensor name -> file name, as the file's "weight_map" says. Throws Error
+// (format, limit) for JSON faults, a missing or wrong weight_map, names that are not plain file names.
+std::unordered_map<std::string, std::string> read_shard_index(std::string_view text, std::string_view file);
+
+}  // namespace moe
