@@ -1,0 +1,63 @@
+// Which tables exist, which this processor can run, and the choice among them.
+#include <cstdlib>
+#include <string>
+
+#include "kernels/tables.h"
+
+namespace moe::kernels {
+namespace {
+
+struct Entry {
+  const KernelTable* table;
+  std::string (*missing)();  // empty: runs here; else the instructions that are missing
+  bool comparator;           // never chosen by itself
+};
+
+std::string nothing_missing() { return {}; }
+
+// Ascending by speed.
+constexpr Entry kEntries[] = {
+    {&kScalarTable, nothing_missing, false},
+};
+
+}  // namespace
+
+const KernelTable& select_kernels(std::string_view forced) {
+  const KernelTable* best = &kScalarTable;
+  std::string names;
+  for (const Entry& entry : kEntries) {
+    if (forced.empty()) {
+      if (!entry.comparator && entry.missing().empty()) best = entry.table;
+    } else if (forced == entry.table->name) {
+      const std::string missing = entry.missing();
+      if (missing.empty()) return *entry.table;
+      throw UnsupportedKernels("kernels '" + std::string(forced) + "': this processor lacks " + missing);
+    }
+    names += (names.empty() ? "" : ", ") + std::string(entry.table->name);
+  }
+  if (!forced.empty()) {
+    throw UnsupportedKernels("kernels '" + std::string(forced) + "': expected one of " + names);
+  }
+  return *best;
+}
+
+const KernelTable& select_kernels() {
+  const char* forced = std::getenv("MOE_KERNELS");
+  return select_kernels(forced == nullptr ? std::string_view() : std::string_view(forced));
+}
+
+std::vector<std::string_view> kernel_names() {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : kEntries) names.emplace_back(entry.table->name);
+  return names;
+}
+
+std::vector<std::string_view> supported_kernel_names() {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : kEntries) {
+    if (entry.missing().empty()) names.emplace_back(entry.table->name);
+  }
+  return names;
+}
+
+}  // namespace moe::kernels

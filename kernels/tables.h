@@ -1,0 +1,19 @@
+// The tables of this build and what they share; private to kernels/.
+#pragma once
+
+#include "kernels/kernel_table.h"
+
+namespace moe::kernels {
+
+extern const KernelTable kScalarTable;
+
+// Selection by the total order (greater value, then lower index; NaN last), for k too large to insert one by one.
+void top_k_by_sorting(const float* x, std::int64_t n, int k, float* values, std::int32_t* indices);
+// Inserts x[index] into the descending list of `size` entries, at most k long; indices arrive ascending. Returns the
+// new size.
+int top_k_insert(float value, std::int32_t index, int size, int k, float* values, std::int32_t* indices) noexcept;
+
+// log_sum_exp where the maximum is infinite: the maximum, or NaN if any element is.
+double log_sum_exp_of_infinite(const float* x, std::int64_t n, float maximum) noexcept;
+
+}  // namespace moe::kernels

@@ -1,0 +1,92 @@
+// What the kernel tests share: random data, bit comparison, weights in every type.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kernels/kernel_table.h"
+
+namespace moe::kernels::test {
+
+inline std::vector<float> random_floats(std::size_t n, std::uint32_t seed, float scale = 1.0F) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal(0.0F, scale);
+  std::vector<float> values(n);
+  for (float& value : values) value = normal(generator);
+  return values;
+}
+
+inline std::uint16_t to_bf16(float value) {
+  return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);  // truncation will do for tests
+}
+inline float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+// Normal halves only: |value| in [2^-14, 65504) or 0.
+inline std::uint16_t to_f16(float value) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+  const int exponent = static_cast<int>((bits >> 23) & 0xFF) - 112;
+  if (exponent <= 0) return 0;
+  return static_cast<std::uint16_t>(((bits >> 16) & 0x8000) | static_cast<std::uint32_t>(exponent << 10) |
+                                    ((bits >> 13) & 0x3FF));
+}
+
+// A random matrix stored in `type`, with the values it stands for.
+struct StoredMatrix {
+  std::vector<std::byte> bytes;
+  std::vector<float> values;  // [rows][cols]
+  MatrixView view;
+
+  StoredMatrix(WeightType type, std::int64_t rows, std::int64_t cols, std::uint32_t seed)
+      : bytes(static_cast<std::size_t>(rows * cols * weight_bytes(type))),
+        values(random_floats(static_cast<std::size_t>(rows * cols), seed)) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (type == WeightType::f32) {
+        std::memcpy(&bytes[i * 4], &values[i], 4);
+        continue;
+      }
+      std::uint16_t half = to_bf16(values[i]);
+      if (type == WeightType::f16) {
+        half = to_f16(values[i]);
+        const float magnitude = std::ldexp(static_cast<float>((half & 0x3FF) + 1024), ((half >> 10) & 31) - 25);
+        values[i] = half == 0 ? 0.0F : (half & 0x8000) != 0 ? -magnitude : magnitude;
+      } else {
+        values[i] = from_bf16(half);
+      }
+      std::memcpy(&bytes[i * 2], &half, 2);
+    }
+    view = row_major(type, bytes.data(), rows, cols);
+  }
+};
+
+inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+}
+
+inline const std::vector<WeightType>& weight_types() {
+  static const std::vector<WeightType> types = {WeightType::f32, WeightType::f16, WeightType::bf16};
+  return types;
+}
+
+// Tables bound by the bitwise contract (scalar among them), and all that run here.
+inline std::vector<const KernelTable*> exact_tables() {
+  std::vector<const KernelTable*> tables;
+  for (const std::string_view name : supported_kernel_names()) {
+    if (name != "openblas") tables.push_back(&select_kernels(name));
+  }
+  return tables;
+}
+inline std::vector<const KernelTable*> all_tables() {
+  std::vector<const KernelTable*> tables;
+  for (const std::string_view name : supported_kernel_names()) tables.push_back(&select_kernels(name));
+  return tables;
+}
+inline const KernelTable& scalar_table() { return select_kernels("scalar"); }
+
+}  // namespace moe::kernels::test
