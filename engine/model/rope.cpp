@@ -107,25 +107,14 @@ std::vector<float> inverse_frequencies(const RopeSpec& s, std::int32_t length) {
   return {};
 }
 
-RopeTable::RopeTable(const RopeSpec& spec, std::int32_t length)
-    : pairs_(spec.pairs()),
-      multiplier_(static_cast<float>(spec.attention_factor)),
-      frequencies_(inverse_frequencies(spec, length)) {}
-
-void RopeTable::reserve(std::int32_t positions) {
-  const std::size_t have = cos_.size() / std::max<std::size_t>(pairs_, 1);
-  if (std::size_t(positions) <= have) return;
-  // Grow in large steps: decoding asks for one more row each time.
-  const std::size_t want = std::max<std::size_t>(positions, have + have / 2 + 64);
-  cos_.resize(want * pairs_);
-  sin_.resize(want * pairs_);
-  for (std::size_t p = have; p < want; ++p) {
-    for (std::size_t j = 0; j < pairs_; ++j) {
-      // The angle is an fp32 product, as in the reference; its cosine is taken exactly and rounded once.
-      const double angle = static_cast<float>(p) * frequencies_[j];
-      cos_[p * pairs_ + j] = static_cast<float>(std::cos(angle)) * multiplier_;
-      sin_[p * pairs_ + j] = static_cast<float>(std::sin(angle)) * multiplier_;
-    }
+void rope_angles(const RopeSpec& spec, const std::vector<float>& frequencies, std::int32_t position, float* cos,
+                 float* sin) {
+  const auto multiplier = static_cast<float>(spec.attention_factor);
+  for (std::size_t j = 0; j < frequencies.size(); ++j) {
+    // The angle is an fp32 product, as in the reference; its cosine is taken in double and rounded once.
+    const double angle = static_cast<float>(position) * frequencies[j];
+    cos[j] = static_cast<float>(std::cos(angle)) * multiplier;
+    sin[j] = static_cast<float>(std::sin(angle)) * multiplier;
   }
 }
 

@@ -39,20 +39,9 @@ struct RopeSpec {
 // The frequencies [pairs] for a sequence of `length` tokens.
 std::vector<float> inverse_frequencies(const RopeSpec& spec, std::int32_t length);
 
-// cos and sin rows of positions 0..n-1 for one spec and one regime, extended on demand.
-class RopeTable {
- public:
-  RopeTable(const RopeSpec& spec, std::int32_t length);
+// The cos and sin rows [pairs] of one position, the spec's multiplier included.
+void rope_angles(const RopeSpec& spec, const std::vector<float>& frequencies, std::int32_t position, float* cos,
+                 float* sin);
 
-  // Makes rows 0..positions-1 available. Not to be called while another thread reads.
-  void reserve(std::int32_t positions);
-  const float* cos(std::int32_t position) const { return cos_.data() + std::size_t(position) * pairs_; }
-  const float* sin(std::int32_t position) const { return sin_.data() + std::size_t(position) * pairs_; }
-
- private:
-  std::size_t pairs_;
-  float multiplier_;
-  std::vector<float> frequencies_, cos_, sin_;
-};
 
 }  // namespace moe

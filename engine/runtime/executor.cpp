@@ -1,0 +1,285 @@
+// The order of a forward pass: entry, layers, head.
+#include "engine/runtime/executor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine/base/error.h"
+#include "engine/runtime/forward_pass.h"
+
+namespace moe {
+namespace {
+
+// Tokens of one recomputed chunk, where a LongRoPE sequence outgrows its short frequencies.
+constexpr std::size_t kRecomputeChunk = 512;
+
+void add_rows(const Ops& ops, std::int64_t rows, std::int64_t n, const float* branch, float* x) {
+  ops.for_rows(rows, [&](std::int64_t r) { ops.table().add(x + r * n, branch + r * n, n, x + r * n); });
+}
+
+std::int64_t wanted_rows(const Feed& feed) {
+  switch (feed.logits) {
+    case LogitsWanted::none: return 0;
+    case LogitsWanted::last: return 1;
+    case LogitsWanted::all: return std::int64_t(feed.tokens.size());
+  }
+  return 0;
+}
+
+}  // namespace
+
+Executor::Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options)
+    : model_(std::move(model)),
+      team_(team),
+      table_(options.kernels != nullptr ? *options.kernels : kernels::select_kernels()),
+      pool_(std::make_shared<KvPool>(model_->kv_layout(), options.kv_budget_bytes)),
+      pass_(std::make_unique<Pass>(*model_, table_, team)) {}
+
+Executor::~Executor() = default;
+
+std::span<const float> Executor::forward(std::span<const Feed> feeds, CostMeter* executed) {
+  for (const Feed& feed : feeds) {
+    for (const std::int32_t token : feed.tokens) {
+      if (token >= 0 && token < model_->spec().vocab) continue;
+      throw Error(ErrorKind::usage, Fault{"", "token id", fmt::format("0 to {}", model_->spec().vocab - 1), std::to_string(token)});
+    }
+    if (feed.tokens.empty()) throw Error(ErrorKind::usage, "a forward pass needs at least one token");
+  }
+  for (const Feed& feed : feeds) recompute_if_regime_changes(feed, executed);
+  for (const Feed& feed : feeds) feed.sequence->cache_.prepare(std::int32_t(feed.tokens.size()));
+  const std::span<const float> logits = pass_->run(feeds, executed);
+  for (const Feed& feed : feeds) {
+    Sequence& s = *feed.sequence;
+    s.cache_.commit(std::int32_t(feed.tokens.size()));
+    s.tokens_.insert(s.tokens_.end(), feed.tokens.begin(), feed.tokens.end());
+  }
+  return logits;
+}
+
+// LongRoPE has two sets of frequencies. A sequence that outgrows the first set computes its whole context again with
+// the second, as the reference does: cached keys and the deeper values they led to belong to the other rotation.
+void Executor::recompute_if_regime_changes(const Feed& feed, CostMeter* executed) {
+  const auto& ropes = model_->spec().ropes;
+  const auto rope = std::ranges::find(ropes, RopeType::longrope, &RopeSpec::type);
+  if (rope == ropes.end()) return;
+  Sequence& s = *feed.sequence;
+  const std::int32_t length = std::max(s.length() + std::int32_t(feed.tokens.size()), s.expected_length_);
+  const std::int32_t regime = rope->regime(length);
+  const bool changes = s.length() > 0 && regime != s.cached_regime_;
+  s.expected_length_ = std::max(s.expected_length_, regime != 0 ? length : 0);
+  s.cached_regime_ = regime;
+  if (!changes) return;
+  const std::vector<std::int32_t> history = std::move(s.tokens_);
+  s.tokens_.clear();
+  s.cache_.clear();
+  for (std::size_t at = 0; at < history.size(); at += kRecomputeChunk) {
+    const std::size_t count = std::min(kRecomputeChunk, history.size() - at);
+    const Feed part{&s, {history.data() + at, count}, LogitsWanted::none, feed.meter};
+    forward({&part, 1}, executed);
+  }
+}
+
+Executor::Pass::Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team)
+    : model_(model), spec_(model.spec()), ops_(table, team), angles_(spec_.ropes.size()) {}
+
+std::span<const float> Executor::Pass::run(std::span<const Feed> feeds, CostMeter* executed) {
+  executed_ = executed;
+  spans_.clear();
+  rows_ = wanted_ = 0;
+  for (const Feed& feed : feeds) {
+    const auto count = std::int64_t(feed.tokens.size());
+    spans_.push_back({&feed, rows_, count, feed.sequence->length()});
+    rows_ += count;
+    wanted_ += wanted_rows(feed);
+  }
+  embed(feeds);
+  angles();
+  const std::int32_t cut = spec_.first_layer_without_cache();
+  if (spec_.per_layer_embedding) embed_per_layer();
+  for (std::int32_t i = 0; i < spec_.layer_count(); ++i) {
+    if (i == cut) keep_wanted_rows();
+    if (rows_ == 0) break;
+    run_layer(i);
+  }
+  keep_wanted_rows();
+  return head();
+}
+
+void Executor::Pass::embed(std::span<const Feed> feeds) {
+  const std::int64_t hidden = spec_.hidden;
+  float* x = x_.get(rows_ * hidden);
+  tokens_.resize(rows_);
+  row_span_.resize(rows_);
+  for (std::size_t s = 0; s < spans_.size(); ++s) {
+    std::ranges::copy(feeds[s].tokens, tokens_.begin() + spans_[s].first_row);
+    std::fill_n(row_span_.begin() + spans_[s].first_row, spans_[s].rows, std::int32_t(s));
+    for (CostMeter* meter : {feeds[s].meter, executed_}) {
+      if (meter == nullptr) continue;
+      meter->costs().tokens += feeds[s].tokens.size();
+      for (const std::int32_t token : feeds[s].tokens) meter->touch_token(token);
+      if (spec_.layer_count() > 0) meter->touch_dense();
+      meter->costs().weight_bytes += feeds[s].tokens.size() * model_.embedding.row_bytes();
+    }
+  }
+  ops_.for_rows(rows_, [&](std::int64_t r) {
+    model_.embedding.read(tokens_[r], x + r * hidden);
+    if (spec_.embedding_scale != 1) ops_.table().scale(x + r * hidden, spec_.embedding_scale, hidden, x + r * hidden);
+  });
+  if (spec_.embedding_scale != 1) tally(Component::embedding, 0, hidden);
+}
+
+// Rotations of every row, from the frequencies of the length its sequence is treated as having.
+void Executor::Pass::angles() {
+  for (std::size_t i = 0; i < spec_.ropes.size(); ++i) {
+    const RopeSpec& rope = spec_.ropes[i];
+    Angles& table = angles_[i];
+    const std::int64_t pairs = rope.pairs();
+    float* cos = table.cos.get(rows_ * pairs);
+    float* sin = table.sin.get(rows_ * pairs);
+    // Dynamic NTK has frequencies of its own for every length; old ones are of no more use.
+    if (table.frequencies.size() > 64) table.frequencies.clear();
+    for (const Span& span : spans_) {
+      for (std::int64_t r = 0; r < span.rows; ++r) {
+        const auto position = std::int32_t(span.first_position + r);
+        const std::int32_t length = std::max(position + 1, span.feed->sequence->expected_length());
+        auto [it, fresh] = table.frequencies.try_emplace(rope.regime(length));
+        if (fresh) it->second = inverse_frequencies(rope, length);
+        const std::int64_t at = (span.first_row + r) * pairs;
+        rope_angles(rope, it->second, position, cos + at, sin + at);
+      }
+    }
+  }
+}
+
+// Gemma 4: a row for each layer from a table of its own and from the embedding. The projection's factor H^-1/2 is
+// folded into the norm's epsilon: norm(s y; eps) = norm(y; eps / s^2).
+void Executor::Pass::embed_per_layer() {
+  const PerLayerEmbeddingSpec& p = *spec_.per_layer_embedding;
+  const std::int64_t layers = spec_.layer_count(), width = layers * p.width;
+  float* out = per_layer_.get(rows_ * width);
+  float* table = per_layer_in_.get(rows_ * width);
+  ops_.matmul(model_.per_layer_projection, x_.get(0), spec_.hidden, rows_, out, width);
+  NormSpec norm = p.norm;
+  norm.eps = p.norm.eps / (p.projection_scale * p.projection_scale);
+  ops_.for_rows(rows_, [&](std::int64_t r) {
+    float* row = out + r * width;
+    float* looked_up = table + r * width;
+    model_.per_layer_table.read(tokens_[r], looked_up);
+    ops_.table().scale(looked_up, p.table_scale, width, looked_up);
+    for (std::int64_t i = 0; i < layers; ++i) {
+      ops_.norm(norm, model_.per_layer_projection_norm, row + i * p.width, p.width, row + i * p.width);
+    }
+    ops_.table().add(row, looked_up, width, row);
+    ops_.table().scale(row, std::sqrt(0.5F), width, row);
+  });
+  const auto n = std::uint64_t(width);
+  tally_matrix(Component::per_layer_embedding, model_.per_layer_projection);
+  tally(Component::per_layer_embedding, 0, 3 * n + norm_flops(p.norm, n), 0);
+  for (const Span& span : spans_) {
+    for (CostMeter* meter : {span.feed->meter, executed_}) {
+      if (meter != nullptr) meter->costs().weight_bytes += span.rows * model_.per_layer_table.row_bytes();
+    }
+  }
+}
+
+void Executor::Pass::run_layer(std::int32_t index) {
+  const LayerSpec& layer = spec_.layers[index];
+  const LayerWeights& w = model_.layers[index];
+  tally(Component::norm, 0, 0, w.vector_bytes);
+  attention(index);
+  feed_forward(index);
+  if (layer.layer_input) layer_input(index);
+  if (layer.scalar) {
+    float* x = x_.get(0);
+    ops_.for_rows(rows_, [&](std::int64_t r) {
+      ops_.table().scale(x + r * spec_.hidden, w.scalar, spec_.hidden, x + r * spec_.hidden);
+    });
+    tally(Component::elementwise, 0, spec_.hidden);
+  }
+}
+
+void Executor::Pass::layer_input(std::int32_t index) {
+  const LayerInputSpec& p = *spec_.layers[index].layer_input;
+  const LayerWeights& w = model_.layers[index];
+  const std::int64_t table_width = std::int64_t{spec_.layer_count()} * p.width;
+  float* gate = gate_up_.get(rows_ * p.width);
+  ops_.matmul(w.layer_input_gate, x_.get(0), spec_.hidden, rows_, gate, p.width);
+  const float* rows = per_layer_.get(0) + std::int64_t{index} * p.width;
+  ops_.for_rows(rows_, [&](std::int64_t r) {
+    ops_.activate(p.activation, gate + r * p.width, rows + r * table_width, p.width, gate + r * p.width);
+  });
+  float* branch = branch_.get(rows_ * spec_.hidden);
+  ops_.matmul(w.layer_input_out, gate, p.width, rows_, branch, spec_.hidden);
+  tally_matrix(Component::per_layer_embedding, w.layer_input_gate);
+  tally_matrix(Component::per_layer_embedding, w.layer_input_out);
+  tally(Component::per_layer_embedding, 0, activation_flops(p.activation, p.width));
+  residual(p.norm, w.layer_input_norm, branch);
+}
+
+void Executor::Pass::residual(const std::optional<NormSpec>& norm, const Vector& weight, float* branch) {
+  const std::int64_t hidden = spec_.hidden;
+  if (norm) {
+    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(*norm, weight, branch + r * hidden, hidden, branch + r * hidden); });
+    tally_norm(*norm, hidden);
+  }
+  add_rows(ops_, rows_, hidden, branch, x_.get(0));
+  tally(Component::elementwise, 0, hidden);
+}
+
+// Rows whose logits nobody asked for end here; the others move up. Angles, tokens and per-layer rows move along.
+void Executor::Pass::keep_wanted_rows() {
+  if (rows_ == wanted_) return;
+  const std::int64_t hidden = spec_.hidden;
+  const std::int64_t extra = spec_.per_layer_embedding ? std::int64_t{spec_.layer_count()} * spec_.per_layer_embedding->width : 0;
+  const auto move_row = [](float* base, std::int64_t from, std::int64_t to, std::int64_t n) {
+    std::memmove(base + to * n, base + from * n, n * sizeof(float));
+  };
+  std::vector<Span> kept;
+  std::int64_t to = 0;
+  for (const Span& span : spans_) {
+    const std::int64_t keep = std::min(wanted_rows(*span.feed), span.rows);
+    if (keep == 0) continue;
+    const std::int64_t skip = span.rows - keep;
+    kept.push_back({span.feed, to, keep, std::int32_t(span.first_position + skip)});
+    for (std::int64_t r = 0; r < keep; ++r, ++to) {
+      const std::int64_t from = span.first_row + skip + r;
+      move_row(x_.get(0), from, to, hidden);
+      if (extra > 0) move_row(per_layer_.get(0), from, to, extra);
+      for (std::size_t i = 0; i < angles_.size(); ++i) {
+        move_row(angles_[i].cos.get(0), from, to, spec_.ropes[i].pairs());
+        move_row(angles_[i].sin.get(0), from, to, spec_.ropes[i].pairs());
+      }
+      tokens_[to] = tokens_[from];
+      row_span_[to] = std::int32_t(kept.size() - 1);
+    }
+  }
+  spans_ = std::move(kept);
+  rows_ = to;
+}
+
+std::span<const float> Executor::Pass::head() {
+  const std::int64_t vocab = spec_.vocab, hidden = spec_.hidden;
+  float* logits = logits_.get(rows_ * vocab);
+  if (rows_ == 0) return {logits, 0};
+  float* x = x_.get(0);
+  ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec_.final_norm, model_.final_norm, x + r * hidden, hidden, x + r * hidden); });
+  ops_.matmul(model_.head, x, hidden, rows_, logits, vocab);
+  if (spec_.logit_softcap > 0) {
+    ops_.team().parallel_for(rows_ * vocab, 64, [&](std::int64_t begin, std::int64_t end, int) {
+      ops_.table().softcap(logits + begin, spec_.logit_softcap, end - begin, logits + begin);
+    });
+    tally(Component::lm_head, 0, 3 * vocab);
+  }
+  tally_norm(spec_.final_norm, hidden);
+  tally_matrix(Component::lm_head, model_.head);
+  for (const Span& span : spans_) {
+    if (span.feed->meter != nullptr) span.feed->meter->touch_head();
+    if (executed_ != nullptr) executed_->touch_head();
+  }
+  return {logits, std::size_t(rows_ * vocab)};
+}
+
+}  // namespace moe

@@ -1,0 +1,154 @@
+// The feed-forward parts of a layer: a dense MLP, routed experts, a shared expert, alone or side by side.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "engine/runtime/forward_pass.h"
+#include "engine/runtime/router.h"
+
+namespace moe {
+
+void Executor::Pass::feed_forward(std::int32_t index) {
+  const LayerSpec& layer = spec_.layers[index];
+  const LayerWeights& w = model_.layers[index];
+  const std::int64_t hidden = spec_.hidden;
+  const float* x = x_.get(0);
+  float* normed = norm_.get(rows_ * hidden);
+  float* branch = branch_.get(rows_ * hidden);
+  const auto norm_rows = [&](const NormSpec& spec, const Vector& weight, const float* from, float* to) {
+    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec, weight, from + r * hidden, hidden, to + r * hidden); });
+    tally_norm(spec, hidden);
+  };
+  const auto add_branch = [&](const float* other) {
+    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.table().add(branch + r * hidden, other + r * hidden, hidden, branch + r * hidden); });
+  };
+
+  norm_rows(layer.ff_norm, w.ff_norm, x, normed);
+  if (layer.dense) {
+    gated(w.dense, layer.dense->activation, layer.dense->width, normed, rows_, branch);
+    tally_matrix(Component::dense_mlp, w.dense.gate_up, layer.dense->bias);
+    tally_matrix(Component::dense_mlp, w.dense.down, layer.dense->bias);
+    tally(Component::dense_mlp, 0, activation_flops(layer.dense->activation, layer.dense->width));
+  }
+  if (layer.dense && layer.experts) {
+    float* second = branch2_.get(rows_ * hidden);
+    if (layer.dense_out_norm) norm_rows(*layer.dense_out_norm, w.dense_out_norm, branch, branch);
+    if (layer.experts_in_norm) norm_rows(*layer.experts_in_norm, w.experts_in_norm, x, normed);
+    experts(index, normed, layer.experts->router.own_input ? x : normed, second);
+    if (layer.experts_out_norm) norm_rows(*layer.experts_out_norm, w.experts_out_norm, second, second);
+    add_branch(second);
+    tally(Component::elementwise, 0, hidden);
+  } else if (layer.experts) {
+    experts(index, normed, layer.experts->router.own_input ? x : normed, branch);
+  }
+  if (layer.shared) {
+    float* second = branch2_.get(rows_ * hidden);
+    shared_expert(index, normed, second);
+    add_branch(second);
+  }
+  residual(layer.post_ff_norm, w.post_ff_norm, branch);
+}
+
+// out = W_down(act(W_gate x) * W_up x), x and out [rows, H].
+void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const float* x,
+                           std::int64_t rows, float* out) {
+  float* both = gate_up_.get(rows * 2 * width);
+  ops_.matmul(w.gate_up, x, spec_.hidden, rows, both, 2 * width, w.gate_up_bias);
+  float* hidden = hidden_.get(rows * width);
+  ops_.for_rows(rows, [&](std::int64_t r) {
+    const float* gate = both + r * 2 * width;
+    ops_.activate(act, gate, gate + width, width, hidden + r * width);
+  });
+  ops_.matmul(w.down, hidden, width, rows, out, spec_.hidden, w.down_bias);
+}
+
+void Executor::Pass::shared_expert(std::int32_t index, const float* x, float* out) {
+  const SharedExpertSpec& s = *spec_.layers[index].shared;
+  const LayerWeights& w = model_.layers[index];
+  gated(w.shared, s.activation, s.width, x, rows_, out);
+  tally_matrix(Component::shared_expert, w.shared.gate_up);
+  tally_matrix(Component::shared_expert, w.shared.down);
+  // The sum with the routed experts counts here: 1 a component, and the gate's product another.
+  tally(Component::shared_expert, 0, activation_flops(s.activation, s.width) + std::uint64_t(spec_.hidden) * (s.gated ? 2 : 1) + (s.gated ? 3 : 0));
+  if (!s.gated) return;
+  float* gate = router_.get(rows_);
+  ops_.matmul(w.shared_expert_gate, x, spec_.hidden, rows_, gate, 1);
+  ops_.table().sigmoid(gate, rows_, gate);
+  ops_.for_rows(rows_, [&](std::int64_t r) {
+    ops_.table().scale(out + r * spec_.hidden, gate[r], spec_.hidden, out + r * spec_.hidden);
+  });
+  tally_matrix(Component::shared_expert, w.shared_expert_gate);
+}
+
+// Fills chosen_ and chosen_weights_ for every row.
+void Executor::Pass::choose_experts(std::int32_t index, const float* router_in) {
+  const RouterSpec& r = spec_.layers[index].experts->router;
+  const LayerWeights& w = model_.layers[index];
+  const std::int64_t hidden = spec_.hidden, count = r.experts, k = r.top_k;
+  if (r.own_input) {
+    // norm(residual) * scale * H^-1/2
+    float* own = expert_in_.get(rows_ * hidden);
+    const float factor = 1.0F / std::sqrt(static_cast<float>(hidden));
+    ops_.for_rows(rows_, [&](std::int64_t row) {
+      float* y = own + row * hidden;
+      ops_.norm(r.input_norm, {}, router_in + row * hidden, hidden, y);
+      for (std::int64_t i = 0; i < hidden; ++i) y[i] = y[i] * w.router_scale[i] * factor;
+    });
+    tally_norm(r.input_norm, hidden);
+    tally(Component::router, 0, 2 * hidden);
+    router_in = own;
+  }
+  float* logits = router_.get(rows_ * count);
+  float* choice = choice_.get(rows_ * count);
+  ops_.matmul(w.router, router_in, hidden, rows_, logits, count);
+  tally_matrix(Component::router, w.router);
+  tally(Component::router, 0, routing_flops(r));
+  chosen_.resize(rows_ * k);
+  chosen_weights_.resize(rows_ * k);
+  ops_.for_rows(rows_, [&](std::int64_t row) {
+    route(r, ops_.table(), {logits + row * count, std::size_t(count)}, w.router_bias, w.router_choice_bias,
+          w.router_expert_scale, {choice + row * count, std::size_t(count)},
+          {chosen_.data() + row * k, std::size_t(k)}, {chosen_weights_.data() + row * k, std::size_t(k)});
+  });
+}
+
+// out[row] = sum over its chosen experts, ascending, of weight * expert(x[row]).
+void Executor::Pass::experts(std::int32_t index, const float* x, const float* router_in, float* out) {
+  const ExpertsSpec& e = *spec_.layers[index].experts;
+  const LayerWeights& w = model_.layers[index];
+  const std::int64_t hidden = spec_.hidden, k = e.router.top_k;
+  choose_experts(index, router_in);
+  tally_choices(index);
+
+  // Counting sort of the (row, choice) slots by expert, rows ascending within an expert.
+  expert_begin_.assign(e.router.experts + 1, 0);
+  for (const std::int32_t expert : chosen_) ++expert_begin_[expert + 1];
+  for (std::int32_t i = 0; i < e.router.experts; ++i) expert_begin_[i + 1] += expert_begin_[i];
+  sorted_slots_.resize(rows_ * k);  // slot -> its place in the sorted order
+  std::vector<std::int32_t> next(expert_begin_.begin(), expert_begin_.end() - 1);
+  for (std::int64_t slot = 0; slot < rows_ * k; ++slot) sorted_slots_[slot] = next[chosen_[slot]]++;
+
+  float* gathered = expert_in_.get(rows_ * k * hidden);
+  float* results = expert_out_.get(rows_ * k * hidden);
+  ops_.for_rows(rows_ * k, [&](std::int64_t slot) {
+    std::memcpy(gathered + sorted_slots_[slot] * hidden, x + slot / k * hidden, hidden * sizeof(float));
+  });
+  for (std::int32_t i = 0; i < e.router.experts; ++i) {
+    const std::int64_t first = expert_begin_[i], count = expert_begin_[i + 1] - first;
+    if (count > 0) gated(w.experts[i], e.activation, e.width, gathered + first * hidden, count, results + first * hidden);
+  }
+  ops_.for_rows(rows_, [&](std::int64_t row) {
+    float* sum = out + row * hidden;
+    for (std::int64_t j = 0; j < k; ++j) {
+      const float* result = results + sorted_slots_[row * k + j] * hidden;
+      const float weight = chosen_weights_[row * k + j];
+      if (j == 0) {
+        ops_.table().scale(result, weight, hidden, sum);
+      } else {
+        ops_.table().scale_add(result, weight, hidden, sum);
+      }
+    }
+  });
+}
+
+}  // namespace moe

@@ -1,0 +1,104 @@
+// The state of one forward pass: its rows, its buffers, and the steps that the executor's source files implement.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "engine/runtime/executor.h"
+#include "engine/runtime/ops.h"
+
+namespace moe {
+
+// Floats that grow and are never cleared: scratch that every pass writes before it reads.
+class Buffer {
+ public:
+  float* get(std::int64_t floats) {
+    if (std::int64_t(data_.size()) < floats) data_.resize(floats);
+    return data_.data();
+  }
+  const float* at(std::int64_t offset) const { return data_.data() + offset; }
+
+ private:
+  std::vector<float> data_;
+};
+
+class Executor::Pass {
+ public:
+  Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team);
+  std::span<const float> run(std::span<const Feed> feeds, CostMeter* executed);
+
+ private:
+  // The rows of one feed: consecutive rows, consecutive positions.
+  struct Span {
+    const Feed* feed;
+    std::int64_t first_row, rows;
+    std::int32_t first_position;
+  };
+
+  // executor.cpp: entry, head, and the order of things
+  void embed(std::span<const Feed> feeds);
+  void embed_per_layer();
+  void run_layer(std::int32_t index);
+  void keep_wanted_rows();
+  std::span<const float> head();
+  void layer_input(std::int32_t index);
+  void residual(const std::optional<NormSpec>& norm, const Vector& weight, float* branch);
+  void angles();
+
+  // attention_block.cpp
+  void attention(std::int32_t index);
+  void project(const LayerSpec& layer, const LayerWeights& w);
+  void grouped_attention(std::int32_t index);
+  void finish_row(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place, const Span& span,
+                  std::int64_t row, float* in);
+  void attend(std::int32_t index, const float* q, std::int64_t q_stride, float* out, std::int64_t out_stride);
+  void rotate(const AttentionSpec& a, std::int64_t row, float* x, std::int32_t heads, std::int64_t stride) const;
+  void count_attention(std::int32_t index);
+  // latent_block.cpp
+  void latent_attention(std::int32_t index);
+
+  // feed_forward.cpp
+  void feed_forward(std::int32_t index);
+  void gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const float* x, std::int64_t rows,
+             float* out);
+  void experts(std::int32_t index, const float* x, const float* router_in, float* out);
+  void shared_expert(std::int32_t index, const float* x, float* out);
+  void choose_experts(std::int32_t index, const float* router_in);
+
+  // cost_tally.cpp: FLOPs a row, and bytes that are read once however many rows there are.
+  void tally(Component c, std::uint64_t a_per_row, std::uint64_t b_per_row, std::int64_t bytes_once = 0);
+  void tally_matrix(Component c, const kernels::PackedMatrix& w, bool bias = false);
+  void tally_norm(const NormSpec& spec, std::uint64_t elements_per_row);
+  void tally_choices(std::int32_t index);
+
+  const Model& model_;
+  const ModelSpec& spec_;
+  Ops ops_;
+  CostMeter* executed_ = nullptr;
+
+  std::vector<Span> spans_;                  // of the rows that still run
+  std::int64_t rows_ = 0;
+  std::vector<std::int32_t> tokens_;         // [rows], of all rows of the pass
+  std::vector<std::int32_t> row_span_;       // [rows] -> index into spans_
+  std::int64_t wanted_ = 0;                  // rows whose logits are asked for
+  Buffer x_, norm_, in_, mixed_, branch_, branch2_, latent_, gate_up_, hidden_, logits_, per_layer_, per_layer_in_;
+  Buffer expert_in_, expert_out_, router_, choice_;
+  // RoPE rows [rows, pairs] of each of the model's tables.
+  struct Angles {
+    Buffer cos, sin;
+    std::map<std::int32_t, std::vector<float>> frequencies;  // by regime
+  };
+  std::vector<Angles> angles_;
+  // Routing of the current layer: [rows, k] chosen experts and weights, and the rows sorted by expert.
+  std::vector<std::int32_t> chosen_, sorted_slots_, expert_begin_;
+  std::vector<float> chosen_weights_;
+};
+
+// Bytes of a matrix as it is stored, without the padding of its tiles.
+inline std::int64_t stored_bytes(const kernels::PackedMatrix& w) {
+  return w.rows() * w.cols() * kernels::weight_bytes(w.type());
+}
+
+}  // namespace moe

@@ -1,0 +1,94 @@
+// The key/value cache: fixed-size blocks of positions with reference counts, so that a shared prefix is held and
+// computed once, a fork copies pointers, and a window layer frees what it has left behind.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/model/spec.h"
+#include "kernels/numerics.h"
+
+namespace moe {
+
+// Positions in a block: the attention kernel's own, so that keys are summed in one order however the prompt was cut.
+inline constexpr std::int32_t kKvBlockTokens = kernels::kKvBlock;
+
+// Where each layer's keys and values lie in a block. Layers that see the same window share their blocks.
+class KvLayout {
+ public:
+  explicit KvLayout(const ModelSpec& spec);
+
+  struct Group {
+    std::int32_t window = 0;        // 0: everything is kept
+    std::size_t block_floats = 0;   // floats of one block
+    std::size_t token_floats = 0;   // floats of one position
+  };
+  struct Place {
+    std::int32_t group = 0;
+    std::int32_t heads = 0, key_dim = 0, value_dim = 0;  // value_dim 0: values are part of the keys
+    // Floats from the block's start to head 0's keys and values, and from a head's to the next head's. What lies
+    // there is the kernels' business.
+    std::size_t key_offset = 0, value_offset = 0, key_stride = 0, value_stride = 0;
+  };
+  std::span<const Group> groups() const { return groups_; }
+  // A layer that shares another's cache has its donor's place.
+  const Place& place(std::int32_t layer) const { return places_[layer]; }
+
+ private:
+  std::vector<Group> groups_;
+  std::vector<Place> places_;
+};
+
+// Hands out blocks within a budget and keeps freed ones for reuse. Not thread-safe.
+class KvPool {
+ public:
+  KvPool(const KvLayout& layout, std::size_t budget_bytes);
+  ~KvPool();
+  KvPool(const KvPool&) = delete;
+  KvPool& operator=(const KvPool&) = delete;
+
+  using Block = std::shared_ptr<float[]>;
+  // Throws Error(limit) when the budget is used up.
+  Block take(std::int32_t group);
+  std::size_t bytes_in_use() const;
+  std::size_t peak_bytes() const;
+  std::size_t budget() const;
+  const KvLayout& layout() const { return layout_; }
+
+ private:
+  struct Shelf;
+  const KvLayout& layout_;
+  std::shared_ptr<Shelf> shelf_;  // outlives the pool while a sequence still holds blocks
+};
+
+// One sequence's view of the cache: a table of blocks for each group.
+class KvCache {
+ public:
+  explicit KvCache(std::shared_ptr<KvPool> pool);
+
+  // Positions that hold keys and values.
+  std::int32_t length() const { return length_; }
+  // Makes positions [length, length + count) writable: takes new blocks, and copies a last block that is shared.
+  // On Error(limit) nothing has changed.
+  void prepare(std::int32_t count);
+  // The prepared positions hold their keys and values now; frees blocks that every later query's window excludes.
+  void commit(std::int32_t count);
+  // Drops everything.
+  void clear();
+
+  // Writes one head's key or value at a prepared position.
+  void store_key(const KvLayout::Place& place, std::int32_t position, std::int32_t head, const float* key) const;
+  void store_value(const KvLayout::Place& place, std::int32_t position, std::int32_t head, const float* value) const;
+  // Block starts of a group from block 0 on; freed ones are null.
+  std::span<const KvPool::Block> blocks(std::int32_t group) const { return tables_[group]; }
+  const KvLayout& layout() const { return pool_->layout(); }
+
+ private:
+  std::shared_ptr<KvPool> pool_;
+  std::vector<std::vector<KvPool::Block>> tables_;  // [group][block]
+  std::int32_t length_ = 0;
+};
+
+}  // namespace moe

@@ -1,0 +1,67 @@
+// Multi-head latent attention (DeepSeek) in its absorbed form: the cache holds the normed latent and one rotated key
+// for all heads; each head's up-projections are spent on its query and on its output. The same form serves prefill
+// and decode, so that both give the same bits.
+#include <algorithm>
+
+#include "engine/runtime/forward_pass.h"
+
+namespace moe {
+
+void Executor::Pass::latent_attention(std::int32_t index) {
+  const AttentionSpec& a = spec_.layers[index].attention;
+  const AttentionWeights& w = model_.layers[index].attention;
+  const KvLayout::Place& place = model_.kv_layout().place(index);
+  const std::int64_t width = w.in.rows();
+  const std::int64_t q_width = std::int64_t{a.heads} * a.key_dim;  // per head: nope | rope
+  const std::int64_t first = a.q_rank > 0 ? a.q_rank : q_width;    // where the compressed keys and values begin
+  float* in = in_.get(0);
+
+  float* q = in;
+  std::int64_t q_stride = width;
+  if (a.q_rank > 0) {
+    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(a.latent_norm, w.q_a_norm, in + r * width, a.q_rank, in + r * width); });
+    q = gate_up_.get(rows_ * q_width);
+    q_stride = q_width;
+    ops_.matmul(w.q_b, in, width, rows_, q, q_width);
+    tally_norm(a.latent_norm, a.q_rank);
+    tally_matrix(Component::attn_proj, w.q_b);
+  }
+
+  // Per head: latent query | rotated part, in the cache's own coordinates.
+  const std::int64_t head_dim = place.key_dim;  // kv_rank + rope_dim
+  float* latent_q = latent_.get(rows_ * a.heads * head_dim);
+  const std::int64_t latent_stride = a.heads * head_dim;
+  ops_.for_rows(rows_, [&](std::int64_t r) {
+    const Span& span = spans_[row_span_[r]];
+    float* kv = in + r * width + first;
+    ops_.norm(a.latent_norm, w.kv_a_norm, kv, a.kv_rank, kv);
+    rotate(a, r, kv + a.kv_rank, 1, a.rope_dim);
+    span.feed->sequence->cache().store_key(place, std::int32_t(span.first_position + r - span.first_row), 0, kv);
+    rotate(a, r, q + r * q_stride + a.nope_dim, a.heads, a.key_dim);
+    for (std::int32_t h = 0; h < a.heads; ++h) {
+      const float* part = q + r * q_stride + std::int64_t{h} * a.key_dim + a.nope_dim;
+      std::copy_n(part, a.rope_dim, latent_q + r * latent_stride + h * head_dim + a.kv_rank);
+    }
+  });
+  ops_.for_tasks(a.heads, [&](std::int64_t h, int) {
+    ops_.table().matmul(w.key_up[h], q + h * a.key_dim, q_stride, rows_, latent_q + h * head_dim, latent_stride, 0, a.kv_rank);
+  });
+
+  const std::int64_t mixed_stride = std::int64_t{a.heads} * a.kv_rank;
+  float* mixed = hidden_.get(rows_ * mixed_stride);
+  attend(index, latent_q, latent_stride, mixed, mixed_stride);
+  const std::int64_t out_stride = std::int64_t{a.heads} * a.value_dim;
+  float* out = mixed_.get(rows_ * out_stride);
+  ops_.for_tasks(a.heads, [&](std::int64_t h, int) {
+    ops_.table().matmul(w.value_up[h], mixed + h * a.kv_rank, mixed_stride, rows_, out + h * a.value_dim, out_stride, 0, a.value_dim);
+  });
+
+  for (std::int32_t h = 0; h < a.heads; ++h) {
+    tally_matrix(Component::attn_proj, w.key_up[h]);
+    tally_matrix(Component::attn_proj, w.value_up[h]);
+  }
+  tally_norm(a.latent_norm, a.kv_rank);
+  tally(Component::attn_proj, 0, (a.q_a_bias ? std::uint64_t(a.q_rank) : 0) + (a.kv_a_bias ? std::uint64_t(a.kv_rank + a.rope_dim) : 0));
+}
+
+}  // namespace moe

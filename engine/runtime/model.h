@@ -1,0 +1,109 @@
+// A loaded model: its description and its weights, ready for the kernels. Immutable; threads share it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/model/spec.h"
+#include "engine/model/weights.h"
+#include "engine/runtime/kv_cache.h"
+#include "kernels/packed_matrix.h"
+#include "kernels/thread_team.h"
+
+namespace moe {
+
+using Vector = std::vector<float>;  // empty where the model has none
+
+struct AttentionWeights {
+  // Grouped: rows q | k | v, as far as the layer has them. Latent: rows of q (or none, with q_a) | kv_a.
+  kernels::PackedMatrix in;        // [q_out + k_out + v_out, H]
+  Vector in_bias;                  // [rows of in]; zeros where only some parts have one
+  Vector q_norm, k_norm;           // [d], or [all heads * d]
+  Vector sinks;                    // [n_q]
+  Vector alibi_slopes;             // [n_q]
+  kernels::PackedMatrix out;       // [H, n_q * d_v]
+  Vector out_bias;                 // [H]
+  // Latent only. kv_b is kept in its absorbed form: per head one half is spent on the query, one on the output.
+  Vector q_a_norm, kv_a_norm;                  // [q_rank], [kv_rank]
+  kernels::PackedMatrix q_b;                   // [n_q * key_dim, q_rank]
+  std::vector<kernels::PackedMatrix> key_up;   // per head [kv_rank, nope_dim]
+  std::vector<kernels::PackedMatrix> value_up; // per head [value_dim, kv_rank]
+};
+
+struct GatedWeights {
+  kernels::PackedMatrix gate_up;  // [2F, H], rows gate | up
+  kernels::PackedMatrix down;     // [H, F]
+  Vector gate_up_bias, down_bias;
+};
+
+struct LayerWeights {
+  Vector input_norm, post_attention_norm, ff_norm, post_ff_norm;                     // [H]
+  AttentionWeights attention;
+  GatedWeights dense;
+  kernels::PackedMatrix router;                                                      // [E, H]
+  Vector router_bias, router_choice_bias, router_expert_scale;                       // [E]
+  Vector router_scale;                                                               // [H]
+  std::vector<GatedWeights> experts;
+  GatedWeights shared;
+  kernels::PackedMatrix shared_expert_gate;                                          // [1, H]
+  Vector dense_out_norm, experts_in_norm, experts_out_norm;                          // [H]
+  kernels::PackedMatrix layer_input_gate, layer_input_out;                           // [W, H], [H, W]
+  Vector layer_input_norm;                                                           // [H]
+  float scalar = 1;
+  std::int64_t vector_bytes = 0;  // bytes of all small vectors of the layer, experts' biases apart
+};
+
+// A table whose rows are read one at a time from the mapped file, so that it costs no memory of its own.
+class RowTable {
+ public:
+  RowTable() = default;
+  RowTable(const Tensor* tensor, const TensorSlice& slice, std::int64_t cols) : tensor_(tensor), slice_(slice), cols_(cols) {}
+  void read(std::int64_t row, float* out) const;  // out[cols]
+  std::int64_t row_bytes() const;
+
+ private:
+  const Tensor* tensor_ = nullptr;
+  TensorSlice slice_;
+  std::int64_t cols_ = 0;
+};
+
+struct LoadOptions {
+  kernels::ThreadTeam* team = nullptr;  // packs with its threads; null: the calling thread alone
+  std::function<void(std::int64_t done_bytes, std::int64_t total_bytes)> progress;
+};
+
+class Model {
+ public:
+  // Checks that the checkpoint holds every weight of the spec in its shape, then packs them tensor by tensor. Errors
+  // (config, format, unsupported) name file, tensor, expected and found, and come before the first weight is read.
+  static std::shared_ptr<const Model> load(ModelSpec spec, const WeightLocator& locate,
+                                           std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options = {});
+
+  const ModelSpec& spec() const { return spec_; }
+  const KvLayout& kv_layout() const { return kv_layout_; }
+  const Checkpoint& checkpoint() const { return *checkpoint_; }
+  // Bytes the packed weights hold in memory.
+  std::int64_t weight_bytes() const { return weight_bytes_; }
+
+  RowTable embedding;                         // [V, H]
+  RowTable per_layer_table;                   // [V, N * W]
+  kernels::PackedMatrix per_layer_projection; // [N * W, H]
+  Vector per_layer_projection_norm;           // [W]
+  kernels::PackedMatrix head;                 // [V, H]
+  Vector final_norm;                          // [H]
+  std::vector<LayerWeights> layers;
+
+ private:
+  Model(ModelSpec spec, std::shared_ptr<const Checkpoint> checkpoint)
+      : spec_(std::move(spec)), checkpoint_(std::move(checkpoint)), kv_layout_(spec_) {}
+
+  ModelSpec spec_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  KvLayout kv_layout_;
+  std::int64_t weight_bytes_ = 0;
+};
+
+}  // namespace moe
