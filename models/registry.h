@@ -1,0 +1,27 @@
+// From a model directory to a description, and to a loaded model.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "engine/runtime/model.h"
+#include "models/family.h"
+
+namespace moe::models {
+
+// What config.json (and generation_config.json) say of a model; the directory needs no weights.
+struct Description {
+  const Family* family = nullptr;
+  ModelSpec spec;
+};
+
+// The family that config.json's model_type names. Error(unsupported) lists the known ones.
+const Family& family_of(const Config& config);
+
+// Reads and checks the description. Errors: io, format, config, unsupported.
+Description describe(const std::filesystem::path& directory);
+
+// Describes, checks every tensor, loads.
+std::shared_ptr<const Model> load_model(const std::filesystem::path& directory, const LoadOptions& options = {});
+
+}  // namespace moe::models
