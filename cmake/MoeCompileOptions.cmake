@@ -15,6 +15,12 @@ if(MOE_SANITIZE)
   add_link_options(-fsanitize=${MOE_SANITIZE})
 endif()
 
+if(MOE_BUILD_FUZZERS)
+  # Coverage of everything that a fuzz target reaches; the targets themselves add libFuzzer's main().
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
+
 set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")

@@ -1,0 +1,20 @@
+# One program for each fuzz_NAME.cpp here, whose LLVMFuzzerTestOneInput takes bytes nobody vouches for.
+# With MOE_BUILD_FUZZERS it is a libFuzzer program; otherwise replay.cpp gives it a main() that runs the files of
+# corpus/NAME, and that is an ordinary test. A new target is a new fuzz_NAME.cpp and some seeds, nothing else.
+function(moe_add_fuzz_targets)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/fuzz_*.cpp")
+  foreach(source IN LISTS sources)
+    get_filename_component(target "${source}" NAME_WE)
+    string(REGEX REPLACE "^fuzz_" "" name "${target}")
+    set(corpus "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/corpus/${name}")
+    if(MOE_BUILD_FUZZERS)
+      add_executable(${target} "${source}")
+      target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+    else()
+      add_executable(${target} "${source}" "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/replay.cpp")
+      add_test(NAME fuzz_corpus.${name} COMMAND ${target} "${corpus}")
+      set_tests_properties(fuzz_corpus.${name} PROPERTIES TIMEOUT 600)
+    endif()
+    target_link_libraries(${target} PRIVATE moe_compile_options moe)
+  endforeach()
+endfunction()
