@@ -8,7 +8,8 @@ namespace moe::kernels {
 namespace {
 
 struct Entry {
-  const KernelTable* table;
+  std::string_view name;
+  const KernelTable& (*table)();
   std::string (*missing)();  // empty: runs here; else the instructions that are missing
   bool comparator;           // never chosen by itself
 };
@@ -16,8 +17,12 @@ struct Entry {
 std::string nothing_missing() { return {}; }
 
 // Ascending by speed.
-constexpr Entry kEntries[] = {
-    {&kScalarTable, nothing_missing, false},
+const Entry kEntries[] = {
+    {"openblas", openblas_table, nothing_missing, true},
+    {"scalar", []() -> const KernelTable& { return kScalarTable; }, nothing_missing, false},
+#if defined(__x86_64__)
+    {"avx2", []() -> const KernelTable& { return kAvx2Table; }, missing_for_avx2, false},
+#endif
 };
 
 }  // namespace
@@ -27,13 +32,13 @@ const KernelTable& select_kernels(std::string_view forced) {
   std::string names;
   for (const Entry& entry : kEntries) {
     if (forced.empty()) {
-      if (!entry.comparator && entry.missing().empty()) best = entry.table;
-    } else if (forced == entry.table->name) {
+      if (!entry.comparator && entry.missing().empty()) best = &entry.table();
+    } else if (forced == entry.name) {
       const std::string missing = entry.missing();
-      if (missing.empty()) return *entry.table;
+      if (missing.empty()) return entry.table();
       throw UnsupportedKernels("kernels '" + std::string(forced) + "': this processor lacks " + missing);
     }
-    names += (names.empty() ? "" : ", ") + std::string(entry.table->name);
+    names += (names.empty() ? "" : ", ") + std::string(entry.name);
   }
   if (!forced.empty()) {
     throw UnsupportedKernels("kernels '" + std::string(forced) + "': expected one of " + names);
@@ -48,14 +53,14 @@ const KernelTable& select_kernels() {
 
 std::vector<std::string_view> kernel_names() {
   std::vector<std::string_view> names;
-  for (const Entry& entry : kEntries) names.emplace_back(entry.table->name);
+  for (const Entry& entry : kEntries) names.emplace_back(entry.name);
   return names;
 }
 
 std::vector<std::string_view> supported_kernel_names() {
   std::vector<std::string_view> names;
   for (const Entry& entry : kEntries) {
-    if (entry.missing().empty()) names.emplace_back(entry.table->name);
+    if (entry.missing().empty()) names.emplace_back(entry.name);
   }
   return names;
 }

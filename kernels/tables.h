@@ -1,11 +1,19 @@
 // The tables of this build and what they share; private to kernels/.
 #pragma once
 
+#include <string>
+
 #include "kernels/kernel_table.h"
 
 namespace moe::kernels {
 
 extern const KernelTable kScalarTable;
+extern const KernelTable kAvx2Table;
+// A comparator: OpenBLAS multiplies, everything else comes from the best table of this processor.
+const KernelTable& openblas_table();
+
+// The instructions each table needs that this processor (or its operating system) lacks, as text; empty if none.
+std::string missing_for_avx2();
 
 // Selection by the total order (greater value, then lower index; NaN last), for k too large to insert one by one.
 void top_k_by_sorting(const float* x, std::int64_t n, int k, float* values, std::int32_t* indices);

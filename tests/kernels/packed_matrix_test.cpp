@@ -1,0 +1,140 @@
+// Packing: parts, strides, types, ranges over threads, rows read back, refusals.
+#include <algorithm>
+
+#include "kernels/thread_team.h"
+#include "tests/kernels/support.h"
+
+namespace moe::kernels::test {
+namespace {
+
+std::vector<float> row_of(const PackedMatrix& matrix, std::int64_t row) {
+  std::vector<float> out(static_cast<std::size_t>(matrix.cols()));
+  gather_row(matrix, row, out.data());
+  return out;
+}
+
+void expect_rows(const PackedMatrix& matrix, const std::vector<float>& values) {
+  const auto cols = static_cast<std::ptrdiff_t>(matrix.cols());
+  for (std::int64_t r = 0; r < matrix.rows(); ++r) {
+    const std::vector<float> expected(values.begin() + r * cols, values.begin() + (r + 1) * cols);
+    ASSERT_TRUE(same_bits(expected, row_of(matrix, r))) << "row " << r;
+  }
+}
+
+TEST(PackedMatrix, RowsComeBackInEveryTypeAndShape) {
+  for (const WeightType type : weight_types()) {
+    for (const std::int64_t rows : {1, 15, 16, 17, 50}) {
+      for (const std::int64_t cols : {1, 2, 7, 64, 301}) {
+        const StoredMatrix stored(type, rows, cols, 3);
+        const PackedMatrix matrix = pack(std::vector{stored.view});
+        EXPECT_EQ(matrix.rows(), rows);
+        EXPECT_EQ(matrix.cols(), cols);
+        EXPECT_EQ(matrix.type(), type);
+        EXPECT_GE(matrix.bytes(), rows * cols * weight_bytes(type));
+        EXPECT_LE(matrix.bytes(), (rows + 15) * (cols + 1) * weight_bytes(type));
+        EXPECT_EQ(reinterpret_cast<std::uintptr_t>(matrix.tile(0)) % 64, 0U);
+        expect_rows(matrix, stored.values);
+      }
+    }
+  }
+}
+
+TEST(PackedMatrix, PartsAreConcatenatedAndEmptyOnesSkipped) {
+  const StoredMatrix a(WeightType::bf16, 5, 33, 1), b(WeightType::bf16, 30, 33, 2), c(WeightType::bf16, 0, 33, 3);
+  const PackedMatrix matrix = pack(std::vector{c.view, a.view, c.view, b.view});
+  std::vector<float> values = a.values;
+  values.insert(values.end(), b.values.begin(), b.values.end());
+  EXPECT_EQ(matrix.rows(), 35);
+  expect_rows(matrix, values);
+}
+
+TEST(PackedMatrix, StridesReadTransposedAndInterleavedTensors) {
+  const StoredMatrix stored(WeightType::f16, 12, 40, 4);  // as stored: [12, 40]
+  MatrixView transposed = stored.view;                    // as meant: [40, 12]
+  std::swap(transposed.rows, transposed.cols);
+  std::swap(transposed.row_stride_bytes, transposed.col_stride_bytes);
+  const PackedMatrix matrix = pack(std::vector{transposed});
+  for (std::int64_t r = 0; r < 40; ++r) {
+    for (std::int64_t k = 0; k < 12; ++k) {
+      ASSERT_EQ(row_of(matrix, r)[static_cast<std::size_t>(k)], stored.values[static_cast<std::size_t>(k * 40 + r)]);
+    }
+  }
+  MatrixView even = stored.view, odd = stored.view;  // gate and up rows that alternate
+  even.rows = odd.rows = 6;
+  even.row_stride_bytes = odd.row_stride_bytes = 2 * stored.view.row_stride_bytes;
+  odd.data += stored.view.row_stride_bytes;
+  const PackedMatrix split = pack(std::vector{even, odd});
+  for (std::int64_t r = 0; r < 12; ++r) {
+    const std::int64_t from = r < 6 ? 2 * r : 2 * (r - 6) + 1;
+    ASSERT_EQ(row_of(split, r)[7], stored.values[static_cast<std::size_t>(from * 40 + 7)]);
+  }
+}
+
+TEST(PackedMatrix, UnalignedDataAndWideningIntoF32) {
+  const StoredMatrix bf16(WeightType::bf16, 9, 21, 5);
+  std::vector<std::byte> shifted(bf16.bytes.size() + 1);
+  std::copy(bf16.bytes.begin(), bf16.bytes.end(), shifted.begin() + 1);
+  const MatrixView view = row_major(WeightType::bf16, shifted.data() + 1, 9, 21);
+  const PackedMatrix matrix = pack(std::vector{view}, WeightType::f32);
+  EXPECT_EQ(matrix.type(), WeightType::f32);
+  expect_rows(matrix, bf16.values);
+}
+
+TEST(PackedMatrix, TileRangesOverThreadsGiveTheSameBytes) {
+  const StoredMatrix a(WeightType::bf16, 100, 51, 6), b(WeightType::bf16, 61, 51, 7);
+  const std::vector<MatrixView> parts = {a.view, b.view};
+  const PackedMatrix expected = pack(parts);
+  PackedMatrix matrix(WeightType::bf16, 161, 51);
+  ThreadTeam team(3);
+  team.parallel_for(matrix.tiles(), 1,
+                    [&](std::int64_t begin, std::int64_t end, int) { pack_tiles(matrix, parts, begin, end); });
+  EXPECT_EQ(std::memcmp(matrix.tile(0), expected.tile(0), static_cast<std::size_t>(expected.bytes())), 0);
+}
+
+TEST(PackedMatrix, LargeMatricesAreMappedAndMoved) {
+  const StoredMatrix stored(WeightType::f32, 600, 1000, 8);  // above the size of a huge page
+  PackedMatrix matrix = pack(std::vector{stored.view});
+  PackedMatrix moved = std::move(matrix);
+  EXPECT_TRUE(matrix.empty());  // NOLINT(bugprone-use-after-move): the state after a move is promised
+  expect_rows(moved, stored.values);
+  moved = PackedMatrix();
+  EXPECT_TRUE(moved.empty());
+}
+
+TEST(PackedMatrix, MisfitsAreRefused) {
+  const StoredMatrix a(WeightType::bf16, 4, 8, 1), b(WeightType::bf16, 4, 9, 1), c(WeightType::f32, 4, 8, 1);
+  EXPECT_THROW(pack(std::vector{a.view, b.view}), std::invalid_argument);
+  EXPECT_THROW(pack(std::vector{a.view, c.view}), std::invalid_argument) << "f32 into bf16 would lose bits";
+  EXPECT_THROW(pack(std::vector{c.view}, WeightType::f16), std::invalid_argument);
+  EXPECT_NO_THROW(pack(std::vector{a.view, c.view}, WeightType::f32));
+  EXPECT_THROW(PackedMatrix(WeightType::f32, -1, 4), std::invalid_argument);
+  EXPECT_THROW(PackedMatrix(WeightType::f32, std::int64_t{1} << 40, std::int64_t{1} << 40), std::invalid_argument);
+  PackedMatrix wrong(WeightType::bf16, 5, 8);
+  EXPECT_THROW(pack_tiles(wrong, std::vector{a.view}, 0, 1), std::invalid_argument);
+  PackedMatrix right(WeightType::bf16, 4, 8);
+  EXPECT_THROW(pack_tiles(right, std::vector{a.view}, 0, 2), std::invalid_argument);
+  MatrixView nothing = a.view;
+  nothing.data = nullptr;
+  EXPECT_THROW(pack(std::vector{nothing}), std::invalid_argument);
+}
+
+TEST(PackedMatrix, EveryHalfIsWidenedExactly) {
+  std::vector<std::uint16_t> bits(65536);
+  for (std::size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<std::uint16_t>(i);
+  const PackedMatrix matrix = pack(std::vector{row_major(WeightType::f16, bits.data(), 1, 65536)});
+  const std::vector<float> row = row_of(matrix, 0);
+  for (std::size_t i = 0; i < bits.size(); ++i) {
+    const int exponent = static_cast<int>(i >> 10 & 31), mantissa = static_cast<int>(i & 1023);
+    const float sign = (i & 0x8000) != 0 ? -1.0F : 1.0F;
+    if (exponent == 31) {
+      ASSERT_TRUE(mantissa == 0 ? row[i] == sign * INFINITY : std::isnan(row[i])) << i;
+    } else {
+      const int significand = exponent == 0 ? mantissa : mantissa + 1024;
+      const float expected = sign * std::ldexp(static_cast<float>(significand), std::max(exponent, 1) - 25);
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(row[i]), std::bit_cast<std::uint32_t>(expected)) << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace moe::kernels::test
