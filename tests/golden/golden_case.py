@@ -17,10 +17,13 @@ class AttentionLayer:
     heads: int
     sizes: int
     window: int | None = None
+    last_row_only: bool = False  # a last-row prefill sends just one query through it (Gemma 4's shared layers)
 
-    def visible_pairs(self, length: int) -> int:
+    def hidden_pairs(self, length: int, last_row: bool) -> int:
+        """Query-key pairs that eager attention multiplies although the mask hides them."""
         window = self.window or length
-        return sum(min(position + 1, window) for position in range(length))
+        first = length - 1 if last_row and self.last_row_only else 0
+        return sum(length - min(position + 1, window) for position in range(first, length))
 
 
 @dataclass
@@ -41,8 +44,7 @@ class Case:
     gain: float = 1.0  # on what layers write into the residual stream
     model_class: object = None  # default: transformers' AutoModelForCausalLM
     attention: Callable[[object], list[AttentionLayer]] | None = None  # default: grouped_attention
-    # Class A work that torch does for a last-row prefill and the specification does not count, or the other way
-    # round: function(model, length) -> correction to add.
+    # Added to torch's count of a last-row prefill, where it does work there that nobody needs: (config, length).
     last_row_correction: Callable[[object, int], int] | None = None
     # Builds the fp32 model that answers from the stored tensors, where transformers cannot read the file itself.
     reference: Callable[[object, str], object] | None = None

@@ -60,6 +60,24 @@ def forward(model, ids: list[int], **options):
     return model(input_ids=torch.tensor([ids]), **options)
 
 
+def crosses_at(config) -> int | None:
+    """The length behind which LongRoPE changes its frequencies."""
+    rope = getattr(config, "rope_parameters", None) or {}
+    return config.original_max_position_embeddings if rope.get("rope_type") == "longrope" else None
+
+
+@torch.no_grad()
+def prefill_class_a(model, case: Case, config, ids: list[int], last_row: bool) -> int:
+    with FlopCounterMode(display=False) as counter:
+        forward(model, ids, use_cache=False, **({"logits_to_keep": 1} if last_row else {}))
+    count = counter.get_total_flops()
+    for layer in (case.attention or grouped_attention)(config):
+        count -= 2 * layer.heads * layer.sizes * layer.hidden_pairs(len(ids), last_row)
+    if last_row and case.last_row_correction:
+        count += case.last_row_correction(config, len(ids))
+    return count
+
+
 @torch.no_grad()
 def class_a(model, case: Case, config, ids: list[int]) -> dict[str, int]:
     """Class A work of a prefill (all rows; last row only) and of the first decode step behind it.
@@ -67,17 +85,11 @@ def class_a(model, case: Case, config, ids: list[int]) -> dict[str, int]:
     torch counts the whole square of query-key pairs; the pairs that the mask hides are taken off.
     """
     length = len(ids)
-    hidden = 0
-    for layer in (case.attention or grouped_attention)(config):
-        hidden += 2 * layer.heads * layer.sizes * (length * length - layer.visible_pairs(length))
-    counts = {}
-    for key, options in (("prefill_all_rows", {}), ("prefill_last_row", {"logits_to_keep": 1})):
-        with FlopCounterMode(display=False) as counter:
-            forward(model, ids, use_cache=False, **options)
-        counts[key] = counter.get_total_flops() - hidden
-    if case.last_row_correction:
-        counts["prefill_last_row_torch"] = counts["prefill_last_row"]
-        counts["prefill_last_row"] += case.last_row_correction(model, length)
+    counts = {"prefill_all_rows": prefill_class_a(model, case, config, ids, last_row=False),
+              "prefill_last_row": prefill_class_a(model, case, config, ids, last_row=True)}
+    if length == crosses_at(config):  # LongRoPE computes everything again in this step
+        counts["decode_step"] = prefill_class_a(model, case, config, ids + ids[:1], last_row=True)
+        return counts
     cache = forward(model, ids, use_cache=True).past_key_values
     with FlopCounterMode(display=False) as counter:
         model(input_ids=torch.tensor([[ids[0]]]), past_key_values=cache, use_cache=True)
