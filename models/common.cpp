@@ -112,7 +112,8 @@ RopeSpec read_rope_from(const Config& p, const Config& config, std::int32_t head
   rope.head_dim = head_dim;
   rope.dims = std::int32_t(head_dim * rope.partial);
   rope.max_length = std::int32_t(config.dimension_or("max_position_embeddings", 2048));
-  const std::string type = p.string_or("rope_type", p.string_or("type", "default"));
+  std::string type = p.string_or("rope_type", p.string_or("type", "default"));
+  if (defaults.longrope_aliases && (type == "su" || type == "yarn")) type = "longrope";
   if (type == "default") return rope;
 
   rope.factor = p.has("factor") ? p.positive("factor") : 1;

@@ -20,6 +20,8 @@ struct Family {
   ModelSpec (*describe)(const Config& config);
   // May look at which tensors the checkpoint holds (packed or per-expert, which prefix). Refers to both.
   WeightLocator (*locate)(const ModelSpec& spec, const Checkpoint& checkpoint);
+  // The quantization_config.quant_method its files may have; others are refused.
+  std::string_view quant_method = {};
 };
 
 // All families of this build.

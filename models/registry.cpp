@@ -12,7 +12,12 @@ namespace moe::models {
 namespace {
 
 // Ids that end a reply, from generation_config.json: it may know more of them than config.json.
-void add_stop_ids(ModelSpec& spec, const std::filesystem::path& directory) {
+void add_stop_ids(ModelSpec& spec, const Config& own, const std::filesystem::path& directory) {
+  if (own.has("eos_token_id")) {  // a multimodal file has it outside its text_config
+    for (const std::int64_t id : own.integer_list("eos_token_id", 0, std::numeric_limits<std::int32_t>::max())) {
+      spec.stop_ids.push_back(std::int32_t(id));
+    }
+  }
   const std::filesystem::path file = directory / "generation_config.json";
   if (std::filesystem::exists(file)) {
     const Config config = Config::open(file);
@@ -26,10 +31,23 @@ void add_stop_ids(ModelSpec& spec, const std::filesystem::path& directory) {
   spec.stop_ids.erase(std::unique(spec.stop_ids.begin(), spec.stop_ids.end()), spec.stop_ids.end());
 }
 
+// Weights packed by a tool this engine does not read would be taken for numbers they are not.
+void refuse_quantization(const Config& config, const Family& family) {
+  const auto quantization = config.find_section("quantization_config");
+  if (!quantization) return;
+  const std::string method = quantization->string_or("quant_method", "unknown");
+  if (method == family.quant_method) return;
+  throw Error(ErrorKind::unsupported,
+              Fault{config.file(), "quantization_config.quant_method",
+                    family.quant_method.empty() ? "no quantization_config for this family" : std::string(family.quant_method), method});
+}
+
 }  // namespace
 
 std::span<const Family> families() {
-  static const std::array kFamilies{kLlama, kQwen3, kQwen3Moe};
+  static const std::array kFamilies{
+      kLlama, kQwen2, kQwen3, kQwen2Moe, kQwen3Moe, kMixtral, kOlmoe, kPhi3,
+      kGemma3, kGemma4, kDeepseekV2, kDeepseekV3, kGptOss, kMoeAlibi};
   return kFamilies;
 }
 
@@ -49,8 +67,9 @@ Description describe(const std::filesystem::path& directory) {
   const Config config = Config::open(directory / "config.json");
   Description description;
   description.family = &family_of(config);
+  refuse_quantization(config, *description.family);
   description.spec = description.family->describe(config);
-  add_stop_ids(description.spec, directory);
+  add_stop_ids(description.spec, config, directory);
   validate(description.spec, config.file());
   return description;
 }
