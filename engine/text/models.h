@@ -1,0 +1,84 @@
+// The models other than BPE: whole words, word pieces, and the most likely pieces (Unigram).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/text/bpe.h"
+#include "engine/text/vocab.h"
+
+namespace moe {
+
+// A word is a token, or unknown.
+struct WordLevel {
+  Vocab vocab;
+  std::string unk_token = "<unk>";
+
+  // Throws Error (config) for an unknown word when the vocabulary lacks unk_token.
+  void encode(std::string_view word, std::vector<std::int32_t>& out) const;
+};
+
+// The longest token first, then the longest that continues it, or the whole word is unknown.
+struct WordPiece {
+  Vocab vocab;
+  std::string unk_token = "[UNK]";
+  std::string continuing_subword_prefix = "##";
+  std::size_t max_input_chars_per_word = 100;
+  std::size_t longest_token = 0;  // bytes; filled after loading
+
+  void encode(std::string_view word, std::vector<std::int32_t>& out) const;
+};
+
+// The split of a word with the highest sum of scores; ties go to the longer last piece found first.
+class Unigram {
+ public:
+  // `scores` by id. Throws Error (format) naming `file` when unk_id is outside.
+  Unigram(Vocab vocab, std::vector<double> scores, std::optional<std::uint64_t> unk_id, bool byte_fallback,
+          std::string_view file);
+
+  // Throws Error (config) for an unknown character when there is no unk_id.
+  void encode(std::string_view word, std::vector<std::int32_t>& out) const;
+  const Vocab& vocab() const noexcept { return vocab_; }
+
+ private:
+  struct Node {
+    std::uint32_t first_edge = 0, edge_count = 0;
+    std::int32_t id = -1;
+  };
+  struct Edge {
+    unsigned char byte;
+    std::uint32_t node;
+  };
+  void build_trie();
+  std::uint32_t child(std::uint32_t node, unsigned char byte) const noexcept;
+
+  Vocab vocab_;
+  std::vector<double> scores_;  // by id
+  double unk_score_ = 0;
+  std::int32_t unk_id_ = -1;
+  bool byte_fallback_ = false;
+  std::vector<std::int32_t> fallback_ids_;
+  std::vector<Node> nodes_;
+  std::vector<Edge> edges_;
+};
+
+using Model = std::variant<std::shared_ptr<const Bpe>, std::shared_ptr<const WordLevel>,
+                           std::shared_ptr<const WordPiece>, std::shared_ptr<const Unigram>>;
+
+inline const Vocab& vocab_of(const Model& model) {
+  return std::visit(
+      [](const auto& m) -> const Vocab& {
+        if constexpr (requires { m->vocab(); })
+          return m->vocab();
+        else
+          return m->vocab;
+      },
+      model);
+}
+
+}  // namespace moe
