@@ -17,12 +17,17 @@
 namespace moe {
 namespace {
 
-constexpr std::size_t kLanes = 8;
-constexpr std::size_t kStripe = kLanes * sizeof(std::uint64_t);
+constexpr std::size_t kLanes = 4;
+constexpr std::size_t kStripe = kLanes * 2 * sizeof(std::uint64_t);
 constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15;  // 2^64 divided by the golden ratio, odd
 constexpr std::uint64_t kRoot = 0xb504f333f9de6485;    // 2^63 times the square root of two, odd
+__extension__ using Wide = unsigned __int128;
 
-using Lanes = std::array<std::uint64_t, kLanes>;
+// Two halves of the hash that see the same words and share nothing else.
+struct Lanes {
+  std::array<std::uint64_t, kLanes> low;
+  std::array<std::uint64_t, kLanes> high;
+};
 
 std::uint64_t load_word(const std::byte* p) noexcept {
   std::uint64_t word = 0;
@@ -31,13 +36,19 @@ std::uint64_t load_word(const std::byte* p) noexcept {
   return word;
 }
 
+// The full product folded to one word: every bit of either factor reaches all of it, which a product cut to
+// 64 bits does not do for high bits.
+std::uint64_t fold_product(std::uint64_t a, std::uint64_t b) noexcept {
+  const Wide product = static_cast<Wide>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
 void absorb(Lanes& lanes, const std::byte* stripe) noexcept {
-  Lanes words;
-  for (std::size_t i = 0; i < kLanes; ++i) words[i] = load_word(stripe + i * sizeof(std::uint64_t));
-  // A lane's step is one-to-one in its own word; the neighbour's word is added so that a change has to go
-  // unseen in two lanes, 128 bits, to go unseen.
   for (std::size_t i = 0; i < kLanes; ++i) {
-    lanes[i] = std::rotl(lanes[i] ^ words[i], 29) * kGolden + words[(i + 3) % kLanes];
+    const std::uint64_t a = load_word(stripe + 16 * i);
+    const std::uint64_t b = load_word(stripe + 16 * i + 8);
+    lanes.low[i] = fold_product(lanes.low[i] ^ a, b ^ kGolden) + b;
+    lanes.high[i] = fold_product(lanes.high[i] ^ std::rotl(b, 32), std::rotl(a, 32) ^ kRoot) + a;
   }
 }
 
@@ -57,7 +68,10 @@ std::string Hash128::hex() const { return fmt::format("{:016x}{:016x}", high, lo
 
 Hash128 hash_piece(std::span<const std::byte> piece) noexcept {
   Lanes lanes;
-  for (std::size_t i = 0; i < kLanes; ++i) lanes[i] = spread(kRoot * (i + 1));
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    lanes.low[i] = spread(kGolden * (i + 1));
+    lanes.high[i] = spread(kRoot * (i + 1));
+  }
   std::size_t at = 0;
   for (; piece.size() - at >= kStripe; at += kStripe) absorb(lanes, piece.data() + at);
   if (at != piece.size()) {  // the rest, padded with zeros; the length below tells padding from contents
@@ -67,8 +81,8 @@ Hash128 hash_piece(std::span<const std::byte> piece) noexcept {
   }
   Hash128 hash{spread(piece.size() ^ kGolden), spread(piece.size() ^ kRoot)};
   for (std::size_t i = 0; i < kLanes; ++i) {
-    hash.low = spread(std::rotl(hash.low, 23) ^ lanes[i]);
-    hash.high = spread(std::rotl(hash.high, 41) + lanes[kLanes - 1 - i] * kRoot);
+    hash.low = spread(std::rotl(hash.low, 23) ^ lanes.low[i]);
+    hash.high = spread(std::rotl(hash.high, 41) ^ lanes.high[i]);
   }
   return hash;
 }

@@ -23,7 +23,7 @@ struct Hash128 {
 // the bytes alone, not on the machine or the number of threads.
 inline constexpr std::size_t kContentHashPiece = std::size_t{1} << 20;
 
-// The hash of one piece: eight 64-bit lanes, each word entering two of them.
+// The hash of one piece.
 Hash128 hash_piece(std::span<const std::byte> piece) noexcept;
 // The hash of contents of `bytes` bytes from the hashes of their pieces.
 Hash128 combine_pieces(std::span<const Hash128> pieces, std::uint64_t bytes);

@@ -99,6 +99,7 @@ std::uint16_t f32_to_f16(float value) noexcept {
 }
 
 void read_floats(DType type, const std::byte* source, std::size_t count, std::ptrdiff_t stride, float* out) {
+  if (count == 0) return;  // the pointers may be null, which memcpy does not take
   const auto step = stride * static_cast<std::ptrdiff_t>(size_of(type));
   const auto each = [&](auto convert) {
     const std::byte* p = source;

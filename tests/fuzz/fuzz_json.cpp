@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const nlohmann::json theirs = nlohmann::json::parse(text, nullptr, false);
   if (accepted) {
     fuzz::check(!theirs.is_discarded() && theirs == ours);
-  } else {
+  } else if (text.find('\0') == std::string_view::npos) {  // a zero byte ends the text for the other parser
     // Beyond the depth we refuse what the other accepts.
     limits.depth = size;
     fuzz::check(theirs.is_discarded() || fuzz::succeeds([&] { parse_json(text, "fuzz", limits); }));
