@@ -46,7 +46,8 @@ void SafetensorsWriter::declare(std::string name, DType dtype, std::vector<std::
   std::uint64_t bytes = 1;
   bool fits = true;
   for (const std::int64_t n : shape) {
-    fits = fits && n >= 0 && !__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(n), &bytes);
+    if (n < 0) fail(thing, "a shape of non-negative sizes", std::to_string(n));
+    fits = fits && !__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(n), &bytes);
   }
   fits = fits && !__builtin_mul_overflow(bytes, std::uint64_t{size_of(dtype)}, &bytes);
   fits = fits && !__builtin_add_overflow(total_, bytes, &total_);
