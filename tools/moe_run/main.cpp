@@ -1,0 +1,60 @@
+// moe-run: writes text with a model, and says what it took.
+#include "tools/common/program.h"
+#include "tools/moe_run/options.h"
+
+namespace moe::tools {
+
+void describe_flags(CLI::App& app, RunOptions& o) {
+  app.add_option("-m,--model", o.model, "Model directory, or org/name[@revision] in the Hugging Face cache")->required();
+  auto* prompt = app.add_option_group("Prompt (default: standard input)");
+  prompt->add_option("-p,--prompt", o.prompt, "The prompt");
+  prompt->add_option("-f,--prompt-file", o.prompt_file, "A file that holds the prompt; one newline at its end is dropped");
+  prompt->add_option("--prompt-ids", o.prompt_ids_file, "A file with a JSON array of token ids: no BOS is added, no tokenizer needed");
+  prompt->require_option(0, 1);
+  app.add_option("-n,--n-predict", o.new_tokens, "New tokens at most; 0: run the prompt only; -1: until the context is full")
+      ->check(CLI::Range(-1, 1 << 30))->capture_default_str();
+  app.add_option("-c,--ctx-size", o.context, "Tokens a sequence may hold (default: what the model was made for)")->check(CLI::PositiveNumber);
+  app.add_option("-t,--threads", o.threads, "Threads (default: the physical cores this process may use)")->check(CLI::Range(1, 1024));
+  app.add_option("--chunk", o.chunk, "Prompt tokens a forward pass takes")->check(CLI::Range(1, 1 << 20))->capture_default_str();
+  app.add_option("-s,--seed", o.seed, "Seed of the draws (default: a random one, printed in the summary)");
+
+  auto* s = app.add_option_group("Sampling, in this order");
+  s->add_option("--repeat-penalty", o.sampling.repeat_penalty, "Divides (or multiplies) logits of tokens seen lately; 1: off")->capture_default_str();
+  s->add_option("--frequency-penalty", o.sampling.frequency_penalty, "Subtracted once a time a token was seen; 0: off")->capture_default_str();
+  s->add_option("--presence-penalty", o.sampling.presence_penalty, "Subtracted from tokens that were seen; 0: off")->capture_default_str();
+  s->add_option("--repeat-last-n", o.sampling.penalty_last_n, "Tokens the penalties look back at; -1: all")->capture_default_str();
+  s->add_option("--top-k", o.sampling.top_k, "Keep the k most likely tokens; 0: all")->capture_default_str();
+  s->add_option("--top-p", o.sampling.top_p, "Keep the fewest tokens that hold this much probability; 1: all")->capture_default_str();
+  s->add_option("--min-p", o.sampling.min_p, "Drop tokens below this share of the likeliest one; 0: none")->capture_default_str();
+  s->add_option("--temp", o.sampling.temperature, "Temperature; 0: always the likeliest token")->capture_default_str();
+
+  app.add_option("--stop", o.stop, "Stop before this text appears; may be given again")->allow_extra_args(false);
+  app.add_flag("--ignore-eos", o.ignore_eos, "Go on past end-of-text tokens");
+  app.add_option("--logprobs", o.logprobs, "Log-probability of each new token, with the N likeliest ones (needs --json)")->check(CLI::Range(0, 1 << 20));
+  app.add_option("--dump-logits", o.dump_logits, "Write the logits of all fed tokens to FILE.npy, float32 [rows, vocab]");
+  app.add_flag("--json", o.json, "One JSON object on stdout in place of the text");
+  app.add_option("--compute", o.compute, "Arithmetic of the matrix products")->check(CLI::IsMember({"f32"}))->capture_default_str();
+  app.add_option("--weights", o.weights, "Form of the weights in memory")->check(CLI::IsMember({"native"}))->capture_default_str();
+  app.add_flag("-v,--verbose", o.verbose, "More about the model and the costs, by component");
+}
+
+}  // namespace moe::tools
+
+int main(int argc, char** argv) {
+  moe::tools::RunOptions options;
+  const moe::tools::Program program{
+      "moe-run",
+      "Writes text with a language model on the CPU. The completion goes to stdout; progress, and what it took\n"
+      "(tokens/s, GB/s, exact FLOPs per token, memory), to stderr.",
+      "Examples:\n"
+      "  moe-run -m ./model -p \"Once upon a time\" -n 100\n"
+      "  moe-run -m org/name --temp 0 -f prompt.txt --json > result.json\n"
+      "  echo \"2 + 2 =\" | moe-run -m ./model -n 4 --temp 0\n"
+      "  moe-run -m ./model --prompt-ids ids.json -n 0 --dump-logits logits.npy\n\n"
+      "Environment: MOE_KERNELS=scalar|avx2|... forces a kernel path; HF_HUB_CACHE and HF_HOME say where the\n"
+      "Hugging Face cache is; NO_COLOR is honoured.\n"
+      "Exit codes: 0 done, 1 failure, 2 usage, 130 interrupted (the summary is still printed)."};
+  return moe::tools::run_program(
+      program, argc, argv, [&](CLI::App& app) { moe::tools::describe_flags(app, options); },
+      [&](CLI::App&) { return moe::tools::run(options); });
+}

@@ -1,0 +1,38 @@
+// What the user asked moe-run to do.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/runtime/sampler.h"
+
+namespace moe::tools {
+
+struct RunOptions {
+  std::string model;
+  std::optional<std::string> prompt;
+  std::string prompt_file, prompt_ids_file;
+  std::int32_t new_tokens = 256;  // -1: until the context is full
+  std::int32_t context = 0;       // 0: what the model was made for
+  std::int32_t threads = 0;       // 0: the physical cores this process may use
+  std::int32_t chunk = 512;
+  std::optional<std::uint64_t> seed;
+  SamplingOptions sampling;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+  std::int32_t logprobs = -1;
+  bool json = false, verbose = false;
+  std::string dump_logits;
+  std::string compute = "f32", weights = "native";
+};
+
+// Adds the flags to `app`; parsing fills `options`, which must outlive it.
+void describe_flags(CLI::App& app, RunOptions& options);
+
+// Generates and reports; returns an exit code.
+int run(const RunOptions& options);
+
+}  // namespace moe::tools
