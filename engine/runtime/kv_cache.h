@@ -59,7 +59,7 @@ class KvPool {
 
  private:
   struct Shelf;
-  const KvLayout& layout_;
+  KvLayout layout_;  // its own copy: sequences may outlive the model
   std::shared_ptr<Shelf> shelf_;  // outlives the pool while a sequence still holds blocks
 };
 

@@ -19,6 +19,11 @@ ScoreResult score(Executor& executor, std::span<const std::int32_t> context,
   if (context.empty() || continuations.empty()) throw Error(ErrorKind::usage, "scoring needs a context and at least one continuation");
   for (const auto& c : continuations) {
     if (c.empty()) throw Error(ErrorKind::usage, "a continuation to score has no tokens");
+    // The last token is never fed, so the executor would not see it.
+    for (const std::int32_t token : c) {
+      if (token >= 0 && token < spec.vocab) continue;
+      throw Error(ErrorKind::usage, Fault{"", "token id", fmt::format("0 to {}", spec.vocab - 1), std::to_string(token)});
+    }
     const std::int64_t length = std::int64_t(context.size() + c.size()) - 1;
     if (length > limit) {
       throw Error(ErrorKind::limit, Fault{"", "context and continuation", fmt::format("at most {} tokens", limit), std::to_string(length)});
