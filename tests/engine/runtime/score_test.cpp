@@ -41,8 +41,8 @@ TEST_P(ScoreTest, SharedEqualsAlone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, ScoreTest, testing::Values("llama-f32", "qwen3_moe-f32", "qwen3-window-v4"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& parameter) {
+                           std::string name = parameter.param;
                            std::ranges::replace(name, '-', '_');
                            return name;
                          });
