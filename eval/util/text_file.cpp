@@ -1,0 +1,92 @@
+// Whole text files, plain or gzip, within a bound.
+#include "eval/util/text_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+
+#include "engine/base/error.h"
+
+namespace moe::eval {
+namespace {
+
+[[noreturn]] void io_fault(const std::string& path, const std::string& expected, const std::string& found) {
+  throw Error(ErrorKind::io, Fault{path, "", expected, found});
+}
+
+struct GzClose {
+  void operator()(gzFile file) const { gzclose(file); }
+};
+
+}  // namespace
+
+std::string read_text_file(const std::string& path, std::size_t most) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) io_fault(path, "a readable file", std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) io_fault(path, "a regular file", "something else");
+  std::unique_ptr<gzFile_s, GzClose> file(gzopen(path.c_str(), "rb"));
+  if (!file) io_fault(path, "a readable file", std::strerror(errno));
+  std::string text;
+  std::string chunk(1 << 18, '\0');
+  for (;;) {
+    const int got = gzread(file.get(), chunk.data(), static_cast<unsigned>(chunk.size()));
+    int code = Z_OK;
+    const char* message = gzerror(file.get(), &code);
+    // A stream that ends early is reported only as Z_BUF_ERROR beside the bytes there were.
+    if (got < 0 || code == Z_BUF_ERROR) {
+      throw Error(ErrorKind::format, Fault{path, "", "a whole gzip or plain file",
+                                           code == Z_BUF_ERROR ? "a gzip stream that ends early" : message});
+    }
+    if (got == 0) break;
+    if (text.size() + static_cast<std::size_t>(got) > most) {
+      throw Error(ErrorKind::limit, Fault{path, "", fmt::format("at most {} bytes of text", most), "more"});
+    }
+    text.append(chunk, 0, static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
+void write_file_whole(const std::string& path, std::string_view content) {
+  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd < 0) io_fault(temporary, "a file that can be written", std::strerror(errno));
+  const auto give_up = [&](const char* doing) {
+    const std::string reason = fmt::format("{} ({})", std::strerror(errno), doing);
+    ::close(fd);
+    ::unlink(temporary.c_str());
+    io_fault(path, "to be written whole", reason);
+  };
+  for (std::size_t done = 0; done < content.size();) {
+    const ssize_t wrote = ::write(fd, content.data() + done, content.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) give_up("writing");
+    done += static_cast<std::size_t>(wrote);
+  }
+  if (::fsync(fd) != 0) give_up("flushing");
+  if (::close(fd) != 0 || std::rename(temporary.c_str(), path.c_str()) != 0) {
+    const std::string reason = std::strerror(errno);
+    ::unlink(temporary.c_str());
+    io_fault(path, "to be put in place", reason);
+  }
+}
+
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    lines.push_back(line);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return lines;
+}
+
+}  // namespace moe::eval
