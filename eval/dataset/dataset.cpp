@@ -9,7 +9,7 @@
 #include "engine/base/error.h"
 #include "eval/dataset/doc.h"
 #include "eval/prompt/python_random.h"
-#include "eval/util/sha256.h"
+#include "engine/base/sha256.h"
 #include "eval/util/text_file.h"
 
 namespace moe::eval {

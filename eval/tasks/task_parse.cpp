@@ -9,7 +9,7 @@
 #include "eval/tasks/task.h"
 #include "eval/util/json.h"
 #include "eval/util/pattern.h"
-#include "eval/util/sha256.h"
+#include "engine/base/sha256.h"
 
 namespace moe::eval {
 namespace {

@@ -1,14 +1,11 @@
 // Whole text files, plain or gzip, within a bound.
 #include "eval/util/text_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <memory>
 
@@ -51,30 +48,6 @@ std::string read_text_file(const std::string& path, std::size_t most) {
     text.append(chunk, 0, static_cast<std::size_t>(got));
   }
   return text;
-}
-
-void write_file_whole(const std::string& path, std::string_view content) {
-  const std::string temporary = fmt::format("{}.{}.tmp", path, ::getpid());
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd < 0) io_fault(temporary, "a file that can be written", std::strerror(errno));
-  const auto give_up = [&](const char* doing) {
-    const std::string reason = fmt::format("{} ({})", std::strerror(errno), doing);
-    ::close(fd);
-    ::unlink(temporary.c_str());
-    io_fault(path, "to be written whole", reason);
-  };
-  for (std::size_t done = 0; done < content.size();) {
-    const ssize_t wrote = ::write(fd, content.data() + done, content.size() - done);
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0) give_up("writing");
-    done += static_cast<std::size_t>(wrote);
-  }
-  if (::fsync(fd) != 0) give_up("flushing");
-  if (::close(fd) != 0 || std::rename(temporary.c_str(), path.c_str()) != 0) {
-    const std::string reason = std::strerror(errno);
-    ::unlink(temporary.c_str());
-    io_fault(path, "to be put in place", reason);
-  }
 }
 
 std::vector<std::string_view> lines_of(std::string_view text) {

@@ -12,10 +12,6 @@ namespace moe::eval {
 // truncated gzip stream), limit (more than `most` bytes once unpacked, so that a small file cannot fill the memory).
 std::string read_text_file(const std::string& path, std::size_t most = std::size_t{1} << 31);
 
-// Writes beside the target, flushes to disk and renames, so that a reader sees the old file or the whole new one.
-// Throws Error (io).
-void write_file_whole(const std::string& path, std::string_view content);
-
 // The lines of a text without their ends ("\n" or "\r\n"); a last line without an end counts, an empty rest does not.
 std::vector<std::string_view> lines_of(std::string_view text);
 

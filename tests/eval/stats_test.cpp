@@ -1,10 +1,9 @@
-// Statistics, pattern matching and hashing against values computed elsewhere (scipy, Python's hashlib and re).
+// Statistics, pattern matching against values computed elsewhere (scipy, Python's re).
 #include "eval/stats/proportion.h"
 
 #include <cmath>
 
 #include "eval/util/pattern.h"
-#include "eval/util/sha256.h"
 #include "tests/eval/fixtures.h"
 
 namespace moe::eval {
@@ -28,15 +27,6 @@ TEST(Wilson, EqualsScipy) {
 TEST(MeanStderr, EqualsLmEval) {
   EXPECT_NEAR(mean_stderr(31, 100), 0.04648231987117, 1e-12);
   EXPECT_TRUE(std::isnan(mean_stderr(1, 1)));
-}
-
-TEST(Sha256, EqualsThePublishedVectors) {
-  EXPECT_EQ(sha256_hex(""), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(sha256_hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(sha256_hex(std::string(1000000, 'a')), "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
-  Sha256 parts;
-  for (int i = 0; i < 1000; ++i) parts.update(std::string(1000, 'a'));
-  EXPECT_EQ(parts.hex(), sha256_hex(std::string(1000000, 'a')));
 }
 
 TEST(Pattern, FindsAsPythonDoes) {
