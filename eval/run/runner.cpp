@@ -84,7 +84,7 @@ const Outcome* RunJournal::find(const std::string& key) const {
 void RunJournal::check_model(const BackendInfo& info) const {
   const auto found = models_.find(info.model);
   if (found == models_.end() || found->second == info.model_hash) return;
-  throw Error(ErrorKind::usage,
+  throw Error(ErrorKind::config,
               Fault{path(), "model " + info.model,
                     fmt::format("the files its records were made with (hash {})", found->second),
                     fmt::format("changed files (hash {}); give another --output_path to measure them", info.model_hash)});

@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "engine/base/error.h"
+#include "eval/extract/extractor.h"
 #include "eval/tasks/task.h"
 #include "eval/util/json.h"
 #include "eval/util/pattern.h"
@@ -72,6 +73,11 @@ ExtractorSpec parse_extractor(const Json& value, const ObjectReader& owner, std:
   ExtractorSpec spec;
   if (value.is_string()) {
     spec.name = spec.chain = value.get<std::string>();
+    try {
+      find_chain(spec.chain);
+    } catch (const Error& error) {
+      owner.fail(fmt::format("extractors[{}]", index), error.fault().expected, "\"" + spec.chain + "\"");
+    }
     return spec;
   }
   ObjectReader reader(value, owner.file(), fmt::format("{}[{}]", owner.path_of("extractors"), index));

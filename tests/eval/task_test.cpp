@@ -92,6 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"\"max_tokens\": 8", "\"max_tokens\": 1e99", "max_tokens: expected an integer from 1"},
         Broken{"\"[0-9]+\"", "\"[0-9+\"", "extractors[1].pattern: expected a pattern that compiles"},
         Broken{"\"digits\"", "\"strict\"", "names that differ"},
+        Broken{"\"strict\"", "\"strickt\"", "extractors[0]: expected"},
         Broken{"\"last\"", "\"middle\"", "extractors[1].select: expected one of"},
         Broken{"\"number\"", "\"colour\"", "answer_kind: expected one of"},
         Broken{"\"max_tokens\": 8,", "\"max_tokens\": 8, \"stop\": [\"\"],", "stop: expected strings that are not empty"},
