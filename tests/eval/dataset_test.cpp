@@ -152,7 +152,7 @@ TEST(Dataset, CounterbalanceSpreadsGoldEvenlyAndIgnoresTheLimit) {
   std::vector<Doc> docs;
   for (int i = 0; i < 40; ++i) {
     Doc doc;
-    for (int c = 0; c < (i % 2 == 0 ? 4 : 5); ++c) doc.choices.push_back("c" + std::to_string(c));
+    for (int c = 0; c < (i % 2 == 0 ? 4 : 5); ++c) doc.choices.push_back(letter(static_cast<std::size_t>(c)));
     doc.labels = doc.choices;
     doc.gold = 0;
     docs.push_back(doc);
@@ -164,7 +164,7 @@ TEST(Dataset, CounterbalanceSpreadsGoldEvenlyAndIgnoresTheLimit) {
   std::map<std::pair<std::size_t, int>, int> places;
   bool differs = false;
   for (std::size_t i = 0; i < docs.size(); ++i) {
-    EXPECT_EQ(docs[i].choices[static_cast<std::size_t>(docs[i].gold)], "c0");
+    EXPECT_EQ(docs[i].choices[static_cast<std::size_t>(docs[i].gold)], "A");
     EXPECT_EQ(docs[i].target, letter(static_cast<std::size_t>(docs[i].gold)));
     EXPECT_EQ(docs[i].choices, same[i].choices);
     differs = differs || docs[i].choices != other[i].choices;

@@ -118,7 +118,7 @@ TEST(Run, AModelThatTellsNothingApartFailsTheSelfTest) {
 TEST(Run, ReadsWrittenAnswersByEachChain) {
   Bench bench;
   FakeBackend model;
-  model.replies = {{"12 eggs", "5*12 = 60\n#### 60"}, {"Lia", "It is 12,000 dollars."}, {"pens", std::string(600, 'x')}};
+  model.replies = {{"12 eggs", "5*12 = 60\n#### 60"}, {"Lia", "With 250 a month that makes 12,000 dollars."}, {"pens", std::string(600, 'x')}};
   const Summary summary = bench.run_once(model, "gsm8k", "zero_shot");
   EXPECT_EQ(summary.finished, 3u);
   EXPECT_EQ(summary.truncated, 1u);
