@@ -1,9 +1,10 @@
 // One table of kernels per instruction set, chosen once; callers split the outputs over threads.
 //
-// Every function is single-threaded, noexcept unless it says otherwise, safe to call from several threads on disjoint
-// outputs, and free of allocation but for a thread-local scratch that grows to its final size. Counts are trusted:
-// negative sizes or null pointers are a caller's bug. Pointers need only the alignment of float. Inputs and outputs
-// may be the same array where "in place" is said. kernels/numerics.h defines the order of every sum.
+// Every function is single-threaded, noexcept unless it says otherwise, safe to call from several threads on
+// disjoint outputs, and free of allocation but for a thread-local scratch that grows to its final size.
+// Counts are trusted: negative sizes or null pointers are a caller's bug. Pointers need only the alignment of
+// float. Inputs and outputs may be the same array where "in place" is said. kernels/numerics.h defines the
+// order of every sum.
 #pragma once
 
 #include <cstddef>
@@ -23,17 +24,18 @@ enum class RopeLayout : std::uint8_t { half_split, interleaved };
 struct KernelTable {
   const char* name;
 
-  // y[r * ldy + n] = sum over k of w[n, k] * x[r * ldx + k] for r in [0, rows), n in [n_begin, n_end), which lie at
-  // multiples of row_granularity() (n_end may be w.rows()). y overlaps nothing else.
+  // y[r * ldy + n] = sum over k of w[n, k] * x[r * ldx + k] for r in [0, rows), n in [n_begin, n_end), which
+  // lie at multiples of row_granularity() (n_end may be w.rows()). y overlaps nothing else.
   void (*matmul)(const PackedMatrix& w, const float* x, std::ptrdiff_t ldx, std::int64_t rows, float* y,
                  std::ptrdiff_t ldy, std::int64_t n_begin, std::int64_t n_end);
 
-  // y = x / sqrt(mean(x^2) + eps) * w, where w is weight, 1 + weight (add_one), or absent (null). In place allowed.
+  // y = x / sqrt(mean(x^2) + eps) * w, where w is weight, 1 + weight (add_one), or absent (null). In place
+  // allowed.
   void (*rmsnorm)(const float* x, const float* weight, bool add_one, float eps, std::int64_t n, float* y);
 
   // Rotates in place `half` pairs of each of `heads` vectors at x + h * head_stride by cos[half], sin[half]:
-  // (a, b) -> (a cos - b sin, b cos + a sin), products rounded before the sum. half_split pairs (j, j + pair_offset);
-  // pair_offset is ignored for interleaved. Components outside the pairs stay.
+  // (a, b) -> (a cos - b sin, b cos + a sin), products rounded before the sum. half_split pairs (j, j +
+  // pair_offset); pair_offset is ignored for interleaved. Components outside the pairs stay.
   void (*rope)(float* x, int heads, std::ptrdiff_t head_stride, const float* cos, const float* sin, int half,
                int pair_offset, RopeLayout layout);
 
@@ -41,13 +43,15 @@ struct KernelTable {
   void (*silu_mul)(const float* gate, const float* up, std::int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, std::int64_t n, float* out);
   // gpt-oss: g = min(gate, limit), u = clamp(up, -limit, limit); out = (u + 1) * g / (1 + exp(-alpha g)).
-  void (*clamped_swiglu)(const float* gate, const float* up, float alpha, float limit, std::int64_t n, float* out);
+  void (*clamped_swiglu)(const float* gate, const float* up, float alpha, float limit, std::int64_t n,
+                         float* out);
 
-  void (*softmax)(float* x, std::int64_t n);                                   // in place, n >= 1
-  void (*sigmoid)(const float* x, std::int64_t n, float* y);                   // in place allowed
-  void (*softcap)(const float* x, float cap, std::int64_t n, float* y);        // cap * tanh(x / cap), in place allowed
-  void (*add)(const float* a, const float* b, std::int64_t n, float* y);       // a + b, in place allowed
-  void (*scale)(const float* x, float factor, std::int64_t n, float* y);       // factor * x, in place allowed
+  void (*softmax)(float* x, std::int64_t n);                  // in place, n >= 1
+  void (*sigmoid)(const float* x, std::int64_t n, float* y);  // in place allowed
+  void (*softcap)(const float* x, float cap, std::int64_t n,
+                  float* y);  // cap * tanh(x / cap), in place allowed
+  void (*add)(const float* a, const float* b, std::int64_t n, float* y);  // a + b, in place allowed
+  void (*scale)(const float* x, float factor, std::int64_t n, float* y);  // factor * x, in place allowed
   // y[i] = fma(factor, x[i], y[i]): experts are combined by the caller in ascending order of selection rank.
   void (*scale_add)(const float* x, float factor, std::int64_t n, float* y);
   float (*dot)(const float* a, const float* b, std::int64_t n);
@@ -67,14 +71,14 @@ class UnsupportedKernels : public std::invalid_argument {
   using std::invalid_argument::invalid_argument;
 };
 
-// The table to use, picked by CPUID; `forced` (if not empty) names one instead. Throws UnsupportedKernels, saying
-// which names exist or which instructions are missing.
+// The table to use, picked by CPUID; `forced` (if not empty) names one instead. Throws UnsupportedKernels,
+// saying which names exist or which instructions are missing.
 const KernelTable& select_kernels(std::string_view forced);
 // The same with the environment variable MOE_KERNELS as the forced name.
 const KernelTable& select_kernels();
 
-// Names of all tables of this build, and of those this processor can run; best last, comparators excluded from
-// the automatic choice.
+// Names of all tables of this build, and of those this processor can run; best last, comparators excluded
+// from the automatic choice.
 std::vector<std::string_view> kernel_names();
 std::vector<std::string_view> supported_kernel_names();
 

@@ -1,21 +1,23 @@
 // The summation trees and constants that make every kernel table give the same bits.
 //
-// The contract. For f32 compute, every table but `openblas` (a comparator) returns identical bits for identical
-// inputs, whatever the number of rows in the call, the split over outputs or threads, the alignment, or the
-// instruction set. The order of every sum is therefore part of a kernel's definition:
+// The contract. For f32 compute, every table but `openblas` (a comparator) returns identical bits for
+// identical inputs, whatever the number of rows in the call, the split over outputs or threads, the
+// alignment, or the instruction set. The order of every sum is therefore part of a kernel's definition:
 //
 //   matmul     y[n] = ((B0 + B1) + B2) + ..., Bj = the chain over k = 256 j .. 256 j + 255 (ascending) of
-//              acc <- fma(w[n,k], x[k], acc), starting at +0. Weights are widened exactly to f32 first. Vector
-//              lanes run over output rows, so one row of x (GEMV) and many (GEMM) share one order. Short chains
-//              added up also keep the rounding error near that of a pairwise sum.
-//   reductions (sum of squares, dot, sums of exponentials): element i joins partial chain i mod 16, ascending,
+//              acc <- fma(w[n,k], x[k], acc), starting at +0. Weights are widened exactly to f32 first.
+//              Vector lanes run over output rows, so one row of x (GEMV) and many (GEMM) share one order.
+//              Short chains added up also keep the rounding error near that of a pairwise sum.
+//   reductions (sum of squares, dot, sums of exponentials): element i joins partial chain i mod 16,
+//   ascending,
 //              by fma where it is a product; a tail shorter than 16 is padded with zeros; then the fixed tree
 //              t[i] = p[i] + p[i+8] (i < 8), t[i] + t[i+4] (i < 4), t[i] + t[i+2] (i < 2), t[0] + t[1].
 //              A maximum uses the same lanes and tree with max(a, b) = a > b ? a : b.
 //   exp        one polynomial (constants below), the same operations everywhere: at most 2 ulp; +0 below
 //              kExpLow, +inf above kExpHigh, NaN stays NaN. silu, sigmoid, gelu and tanh are made of it.
 //   attention  see kernels/attention.h.
-//   other      +, -, *, /, sqrt are IEEE single operations in the written order; a fused multiply-add appears only
+//   other      +, -, *, /, sqrt are IEEE single operations in the written order; a fused multiply-add appears
+//   only
 //              where fma is written (the build sets -ffp-contract=off).
 //
 // The default floating-point environment is assumed: round to nearest, no flush to zero.
@@ -25,13 +27,14 @@
 
 namespace moe::kernels {
 
-inline constexpr int kLanes = 16;         // partial chains of a reduction; output rows of a weight tile
-inline constexpr int kBlockK = 256;       // length of one chain of a matmul
-inline constexpr int kKvBlock = 32;       // positions of one block of the KV cache
+inline constexpr int kLanes = 16;    // partial chains of a reduction; output rows of a weight tile
+inline constexpr int kBlockK = 256;  // length of one chain of a matmul
+inline constexpr int kKvBlock = 32;  // positions of one block of the KV cache
 
 // exp(x): n = round(x / ln 2), r = x - n ln 2 in two steps, a polynomial in r, and n added to the exponent.
-inline constexpr float kExpLow = -87.336540F;   // just above ln 2^-126: smaller arguments give 0, not a denormal
-inline constexpr float kExpHigh = 88.722835F;   // just below ln of the largest float
+inline constexpr float kExpLow =
+    -87.336540F;  // just above ln 2^-126: smaller arguments give 0, not a denormal
+inline constexpr float kExpHigh = 88.722835F;  // just below ln of the largest float
 inline constexpr float kLog2E = 1.44269504088896341F;
 inline constexpr float kRoundMagic = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
 inline constexpr float kLn2High = 0.693359375F;    // 9 bits of mantissa, so n * kLn2High is exact

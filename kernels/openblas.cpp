@@ -1,8 +1,8 @@
 // The comparator: OpenBLAS for the products, the best table of this processor for everything else.
 //
-// It is not bound by the bitwise contract: OpenBLAS chooses its order of summation by shape. Weights are widened and
-// laid out for it block by block in each call, which is part of its price here. OpenBLAS is told to use one thread,
-// for the whole process: the callers split the outputs.
+// It is not bound by the bitwise contract: OpenBLAS chooses its order of summation by shape. Weights are
+// widened and laid out for it block by block in each call, which is part of its price here. OpenBLAS is told
+// to use one thread, for the whole process: the callers split the outputs.
 #include <cblas.h>
 
 #include <algorithm>
@@ -51,8 +51,8 @@ void matmul(const PackedMatrix& w, const float* x, std::ptrdiff_t ldx, std::int6
     const std::int64_t count = std::min(kOutputs, n_end - n);
     widen_tiles(w, n / kLanes, (count + kLanes - 1) / kLanes, columns);
     if (rows == 1) {
-      cblas_sgemv(CblasRowMajor, CblasTrans, static_cast<int>(cols), static_cast<int>(count), 1.0F, columns, kOutputs, x,
-                  1, 0.0F, y + n, 1);
+      cblas_sgemv(CblasRowMajor, CblasTrans, static_cast<int>(cols), static_cast<int>(count), 1.0F, columns,
+                  kOutputs, x, 1, 0.0F, y + n, 1);
     } else {
       cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(rows), static_cast<int>(count),
                   static_cast<int>(cols), 1.0F, x, static_cast<int>(ldx), columns, kOutputs, 0.0F, y + n,

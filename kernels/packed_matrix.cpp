@@ -1,8 +1,8 @@
 // Packing into tiles, and the memory the tiles live in.
 //
-// A tile holds 16 output rows. f32 and f16: [k][16]. bf16: [ceil(k / 2)][16][2], two neighbours in k side by side for
-// each row: one 32-bit lane then widens to both with a shift and a mask, and the bf16 dot instructions take the lane
-// as it is. Rows past the end and the odd k are zero.
+// A tile holds 16 output rows. f32 and f16: [k][16]. bf16: [ceil(k / 2)][16][2], two neighbours in k side by
+// side for each row: one 32-bit lane then widens to both with a shift and a mask, and the bf16 dot
+// instructions take the lane as it is. Rows past the end and the odd k are zero.
 #include "kernels/packed_matrix.h"
 
 #include <sys/mman.h>
@@ -24,12 +24,12 @@ namespace {
 
 constexpr std::int64_t kHugePage = std::int64_t{1} << 21;
 
-// From the size of a huge page on memory is mapped by itself, so that neighbouring matrices can share huge pages and
-// unused space is never touched.
+// From the size of a huge page on memory is mapped by itself, so that neighbouring matrices can share huge
+// pages and unused space is never touched.
 std::byte* allocate(std::int64_t bytes) {
   if (bytes >= kHugePage) {
-    void* memory =
-        mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = mmap(nullptr, static_cast<std::size_t>(bytes), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     madvise(memory, static_cast<std::size_t>(bytes), MADV_HUGEPAGE);  // a wish; small pages serve too
     return static_cast<std::byte*>(memory);
@@ -49,9 +49,12 @@ void release(std::byte* memory, std::int64_t bytes) noexcept {
 
 float widen_stored(WeightType type, const std::byte* at) noexcept {
   switch (type) {
-    case WeightType::f32: return load_unaligned<float>(at);
-    case WeightType::f16: return widen_f16(load_unaligned<std::uint16_t>(at));
-    case WeightType::bf16: return widen_bf16(load_unaligned<std::uint16_t>(at));
+    case WeightType::f32:
+      return load_unaligned<float>(at);
+    case WeightType::f16:
+      return widen_f16(load_unaligned<std::uint16_t>(at));
+    case WeightType::bf16:
+      return widen_bf16(load_unaligned<std::uint16_t>(at));
   }
   return 0.0F;
 }
@@ -65,7 +68,8 @@ void pack_row(const MatrixView& part, std::int64_t row, WeightType type, std::by
     for (std::int64_t k = 0; k < part.cols; ++k) out[k * kLanes] = widen_stored(part.type, from + k * step);
   } else if (type == WeightType::f16) {
     auto* out = reinterpret_cast<std::uint16_t*>(tile) + lane;
-    for (std::int64_t k = 0; k < part.cols; ++k) out[k * kLanes] = load_unaligned<std::uint16_t>(from + k * step);
+    for (std::int64_t k = 0; k < part.cols; ++k)
+      out[k * kLanes] = load_unaligned<std::uint16_t>(from + k * step);
   } else {
     auto* out = reinterpret_cast<std::uint16_t*>(tile) + 2 * lane;
     for (std::int64_t k = 0; k < part.cols; ++k) {
@@ -83,12 +87,13 @@ std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {
 void check_parts(std::span<const MatrixView> parts, WeightType type, std::int64_t cols) {
   for (const MatrixView& part : parts) {
     if (part.rows < 0 || part.cols != cols) {
-      throw std::invalid_argument("packed matrix: expected parts of " + std::to_string(cols) + " columns, found " +
-                                  std::to_string(part.rows) + " x " + std::to_string(part.cols));
+      throw std::invalid_argument("packed matrix: expected parts of " + std::to_string(cols) +
+                                  " columns, found " + std::to_string(part.rows) + " x " +
+                                  std::to_string(part.cols));
     }
     if (part.type != type && type != WeightType::f32) {
-      throw std::invalid_argument(std::string("packed matrix: expected ") + weight_type_name(type) + ", found " +
-                                  weight_type_name(part.type));
+      throw std::invalid_argument(std::string("packed matrix: expected ") + weight_type_name(type) +
+                                  ", found " + weight_type_name(part.type));
     }
     if (part.data == nullptr && part.rows > 0 && part.cols > 0) {
       throw std::invalid_argument("packed matrix: a part has no data");
@@ -112,9 +117,12 @@ std::int64_t weight_bytes(WeightType type) noexcept { return type == WeightType:
 
 const char* weight_type_name(WeightType type) noexcept {
   switch (type) {
-    case WeightType::f32: return "f32";
-    case WeightType::f16: return "f16";
-    case WeightType::bf16: return "bf16";
+    case WeightType::f32:
+      return "f32";
+    case WeightType::f16:
+      return "f16";
+    case WeightType::bf16:
+      return "bf16";
   }
   return "unknown";
 }
@@ -166,7 +174,8 @@ void pack_tiles(PackedMatrix& out, std::span<const MatrixView> parts, std::int64
   for (std::int64_t index = tile_begin; index < tile_end; ++index) {
     std::byte* tile = out.tile(index);
     const std::int64_t filled = std::min<std::int64_t>(kLanes, out.rows() - index * kLanes);
-    if (filled < kLanes || out.cols() % 2 != 0) std::memset(tile, 0, static_cast<std::size_t>(out.tile_bytes()));
+    if (filled < kLanes || out.cols() % 2 != 0)
+      std::memset(tile, 0, static_cast<std::size_t>(out.tile_bytes()));
     for (int lane = 0; lane < filled; ++lane) {
       const std::int64_t row = index * kLanes + lane;
       while (row - part_begin >= parts[part].rows) part_begin += parts[part++].rows;

@@ -64,15 +64,15 @@ class PackedMatrix {
 // Output ranges passed to matmul start and end at multiples of this (or end at rows()).
 inline constexpr std::int64_t row_granularity() noexcept { return 16; }
 
-// The parts' rows, one part below the other, in a matrix of `type`. A part may have a narrower type than `type`
-// where widening is exact (f16 or bf16 into f32); otherwise types must agree. Throws std::invalid_argument where
-// the parts do not have equal columns or a type would lose bits.
+// The parts' rows, one part below the other, in a matrix of `type`. A part may have a narrower type than
+// `type` where widening is exact (f16 or bf16 into f32); otherwise types must agree. Throws
+// std::invalid_argument where the parts do not have equal columns or a type would lose bits.
 PackedMatrix pack(std::span<const MatrixView> parts, WeightType type);
 // The same with the type of the first part.
 PackedMatrix pack(std::span<const MatrixView> parts);
 
-// Packs tiles [tile_begin, tile_end) of `out`, whose shape must be that of the parts together: the way to load
-// over several threads. Throws as pack does.
+// Packs tiles [tile_begin, tile_end) of `out`, whose shape must be that of the parts together: the way to
+// load over several threads. Throws as pack does.
 void pack_tiles(PackedMatrix& out, std::span<const MatrixView> parts, std::int64_t tile_begin,
                 std::int64_t tile_end);
 

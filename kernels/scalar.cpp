@@ -60,7 +60,8 @@ void gelu_tanh_mul(const float* gate, const float* up, std::int64_t n, float* ou
   for (std::int64_t i = 0; i < n; ++i) out[i] = gelu_tanh_f32(gate[i]) * up[i];
 }
 
-void clamped_swiglu(const float* gate, const float* up, float alpha, float limit, std::int64_t n, float* out) {
+void clamped_swiglu(const float* gate, const float* up, float alpha, float limit, std::int64_t n,
+                    float* out) {
   for (std::int64_t i = 0; i < n; ++i) {
     const float g = limit < gate[i] ? limit : gate[i];
     const float capped = limit < up[i] ? limit : up[i];
@@ -120,6 +121,28 @@ void top_k(const float* x, std::int64_t n, int k, float* values, std::int32_t* i
   }
 }
 
+// For roofline.h, in what a generic build makes of it.
+float read_all(const float* x, std::int64_t n) {
+  std::uint32_t mix[kLanes] = {};
+  for (std::int64_t i = 0; i + kLanes <= n; i += kLanes) {
+    std::uint32_t words[kLanes];
+    std::memcpy(words, x + i, sizeof words);
+    for (int lane = 0; lane < kLanes; ++lane) mix[lane] ^= words[lane];
+  }
+  std::uint32_t all = 0;
+  for (const std::uint32_t lane : mix) all ^= lane;
+  return static_cast<float>(all);
+}
+
+float burn(std::int64_t iterations) {
+  float sums[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) sums[lane] = static_cast<float>(lane);
+  for (std::int64_t i = 0; i < iterations; ++i) {
+    for (float& sum : sums) sum = sum * 0.999F + 1e-3F;
+  }
+  return tree_sum(sums);
+}
+
 }  // namespace
 }  // namespace scalar
 
@@ -142,5 +165,7 @@ constinit const KernelTable kScalarTable = {
     .top_k = scalar::top_k,
     .attention = scalar::attention,
 };
+
+constinit const RooflineKernels kScalarRoofline = {scalar::read_all, scalar::burn, std::int64_t{2} * kLanes};
 
 }  // namespace moe::kernels

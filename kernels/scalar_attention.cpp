@@ -9,7 +9,8 @@
 namespace moe::kernels::scalar {
 namespace {
 
-float score(const AttentionArgs& args, const float* q, int head, std::int64_t position, std::int64_t t) noexcept {
+float score(const AttentionArgs& args, const float* q, int head, std::int64_t position,
+            std::int64_t t) noexcept {
   const int slot = static_cast<int>(t % kKvBlock);
   const float* key =
       args.key_blocks[t / kKvBlock] + std::int64_t{slot / kLanes} * args.d_k * kLanes + slot % kLanes;
@@ -17,7 +18,8 @@ float score(const AttentionArgs& args, const float* q, int head, std::int64_t po
   for (int d = 0; d < args.d_k; ++d) s = std::fma(q[d], key[std::int64_t{d} * kLanes], s);
   s *= args.scale;
   if (args.softcap > 0.0F) s = args.softcap * tanh_f32(s / args.softcap);
-  if (args.alibi_slopes != nullptr) s = std::fma(args.alibi_slopes[head], static_cast<float>(t - position), s);
+  if (args.alibi_slopes != nullptr)
+    s = std::fma(args.alibi_slopes[head], static_cast<float>(t - position), s);
   return s;
 }
 

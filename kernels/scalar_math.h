@@ -27,7 +27,8 @@ inline float exp_f32(float x) noexcept {
   p = std::fma(p, r, kExpP3);
   p = std::fma(p, r, kExpP2);
   p = std::fma(p, r * r, r) + 1.0F;
-  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(t) - std::bit_cast<std::uint32_t>(kRoundMagic)) << 23;
+  const std::uint32_t exponent = (std::bit_cast<std::uint32_t>(t) - std::bit_cast<std::uint32_t>(kRoundMagic))
+                                 << 23;
   return std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) + exponent);
 }
 

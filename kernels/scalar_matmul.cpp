@@ -18,10 +18,15 @@ void widen_block(const PackedMatrix& w, std::int64_t tile_index, std::int64_t k_
     for (int lane = 0; lane < kLanes; ++lane) {
       float& out = weights[k - k_begin][lane];
       switch (w.type()) {
-        case WeightType::f32: out = reinterpret_cast<const float*>(tile)[k * kLanes + lane]; break;
-        case WeightType::f16: out = widen_f16(reinterpret_cast<const std::uint16_t*>(tile)[k * kLanes + lane]); break;
+        case WeightType::f32:
+          out = reinterpret_cast<const float*>(tile)[k * kLanes + lane];
+          break;
+        case WeightType::f16:
+          out = widen_f16(reinterpret_cast<const std::uint16_t*>(tile)[k * kLanes + lane]);
+          break;
         case WeightType::bf16:
-          out = widen_bf16(reinterpret_cast<const std::uint16_t*>(tile)[((k / 2) * kLanes + lane) * 2 + k % 2]);
+          out =
+              widen_bf16(reinterpret_cast<const std::uint16_t*>(tile)[((k / 2) * kLanes + lane) * 2 + k % 2]);
           break;
       }
     }

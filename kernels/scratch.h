@@ -11,8 +11,8 @@ namespace moe::kernels {
 
 class Scratch {
  public:
-  // 64-byte aligned room for n floats, contents undefined; valid until the next call. Ends the program through
-  // noexcept callers if memory is refused, as a stack overflow would.
+  // 64-byte aligned room for n floats, contents undefined; valid until the next call. Ends the program
+  // through noexcept callers if memory is refused, as a stack overflow would.
   float* floats(std::int64_t n) {
     if (n > size_) {
       const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(float) + 63) / 64 * 64;

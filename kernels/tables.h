@@ -12,14 +12,28 @@ extern const KernelTable kAvx2Table;
 // A comparator: OpenBLAS multiplies, everything else comes from the best table of this processor.
 const KernelTable& openblas_table();
 
-// The instructions each table needs that this processor (or its operating system) lacks, as text; empty if none.
+// The instructions each table needs that this processor (or its operating system) lacks, as text; empty if
+// none.
 std::string missing_for_avx2();
 
-// Selection by the total order (greater value, then lower index; NaN last), for k too large to insert one by one.
+// What roofline.h measures with: reading n floats (n a multiple of 64), and `iterations` rounds of
+// independent fused multiply-adds of `flops_per_burn` operations each. The results only keep the work from
+// being optimised away.
+struct RooflineKernels {
+  float (*read_all)(const float* x, std::int64_t n);
+  float (*burn)(std::int64_t iterations);
+  std::int64_t flops_per_burn;
+};
+extern const RooflineKernels kScalarRoofline;
+extern const RooflineKernels kAvx2Roofline;
+
+// Selection by the total order (greater value, then lower index; NaN last), for k too large to insert one by
+// one.
 void top_k_by_sorting(const float* x, std::int64_t n, int k, float* values, std::int32_t* indices);
-// Inserts x[index] into the descending list of `size` entries, at most k long; indices arrive ascending. Returns the
-// new size.
-int top_k_insert(float value, std::int32_t index, int size, int k, float* values, std::int32_t* indices) noexcept;
+// Inserts x[index] into the descending list of `size` entries, at most k long; indices arrive ascending.
+// Returns the new size.
+int top_k_insert(float value, std::int32_t index, int size, int k, float* values,
+                 std::int32_t* indices) noexcept;
 
 // log_sum_exp where the maximum is infinite: the maximum, or NaN if any element is.
 double log_sum_exp_of_infinite(const float* x, std::int64_t n, float maximum) noexcept;

@@ -46,7 +46,8 @@ int usable_cores() {
         const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
         // Where the kernel tells no topology every processor counts as a core.
         const int core = read_int(topology + "core_id", -1);
-        cores.insert(core < 0 ? std::pair(-1, cpu) : std::pair(read_int(topology + "physical_package_id", 0), core));
+        cores.insert(core < 0 ? std::pair(-1, cpu)
+                              : std::pair(read_int(topology + "physical_package_id", 0), core));
       }
       CPU_FREE(set);
       return std::max(1, static_cast<int>(cores.size()));

@@ -113,8 +113,11 @@ void ThreadTeam::parallel_for(std::int64_t total, std::int64_t granularity,
   const std::int64_t granule = std::max<std::int64_t>(1, granularity);
   const std::int64_t granules = (total - 1) / granule + 1;
   const auto slice = [&](int worker, int n) {
-    // Granules before worker w: w of the whole shares, and one more for each of the first `granules % n` workers.
-    const auto start = [&](std::int64_t w) { return granules / n * w + std::min<std::int64_t>(w, granules % n); };
+    // Granules before worker w: w of the whole shares, and one more for each of the first `granules % n`
+    // workers.
+    const auto start = [&](std::int64_t w) {
+      return granules / n * w + std::min<std::int64_t>(w, granules % n);
+    };
     const std::int64_t begin = std::min(total, start(worker) * granule);
     const std::int64_t end = worker + 1 == n ? total : std::min(total, start(worker + 1) * granule);
     if (begin < end) f(begin, end, worker);

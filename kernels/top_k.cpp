@@ -14,7 +14,8 @@ bool greater(float a, float b) noexcept { return a > b || (std::isnan(b) && !std
 
 }  // namespace
 
-int top_k_insert(float value, std::int32_t index, int size, int k, float* values, std::int32_t* indices) noexcept {
+int top_k_insert(float value, std::int32_t index, int size, int k, float* values,
+                 std::int32_t* indices) noexcept {
   if (k == 0 || (size == k && !greater(value, values[k - 1]))) return size;
   int at = size < k ? size++ : k - 1;
   for (; at > 0 && greater(value, values[at - 1]); --at) {

@@ -1,9 +1,9 @@
-// Attention for any instruction set: kernels/attention.h defines the numbers, this file the order of work. Included
-// inside a target region; see target.h.
+// Attention for any instruction set: kernels/attention.h defines the numbers, this file the order of work.
+// Included inside a target region; see target.h.
 //
-// An item is one query row of one head. A group of items walks the key blocks together, in panels of kMicroRows items
-// whose scores and outputs are made by register-blocked products, so that a block is read from memory once for the
-// heads of a group and several rows.
+// An item is one query row of one head. A group of items walks the key blocks together, in panels of
+// kMicroRows items whose scores and outputs are made by register-blocked products, so that a block is read
+// from memory once for the heads of a group and several rows.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {
@@ -12,15 +12,10 @@ constexpr std::int64_t kGroupItems = 48;
 
 // sums[t][r] <- chain over i < n of fma(w[i * 16 + lanes] of tile t, x[r * ldx + i], sums).
 template <int MR, int T>
-inline void accumulate(Vec (&sums)[T][MR], const float* w, std::int64_t tile_stride, const float* x, std::int64_t ldx,
-                       std::int64_t n) {
+inline void accumulate(Vec (&sums)[T][MR], const float* w, std::int64_t tile_stride, const float* x,
+                       std::int64_t ldx, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
-    MOE_UNROLL
-    for (int t = 0; t < T; ++t) {
-      const Vec weights = load(w + t * tile_stride + i * kLanes);
-      MOE_UNROLL
-      for (int r = 0; r < MR; ++r) sums[t][r] = fma(weights, set1(x[r * ldx + i]), sums[t][r]);
-    }
+    step<MR, T>(sums, x + i, ldx, [&](int t) { return load(w + t * tile_stride + i * kLanes); });
   }
 }
 
@@ -121,7 +116,8 @@ float soften(const AttentionArgs& args, int head, std::int64_t base_from_positio
   }
   if (args.alibi_slopes != nullptr) {
     float distance[kKvBlock];
-    for (int slot = 0; slot < kKvBlock; ++slot) distance[slot] = static_cast<float>(base_from_position + slot);
+    for (int slot = 0; slot < kKvBlock; ++slot)
+      distance[slot] = static_cast<float>(base_from_position + slot);
     const Vec slope = set1(args.alibi_slopes[head]);
     for (int half = 0; half < 2; ++half) s[half] = fma(slope, load(distance + half * kLanes), s[half]);
   }
@@ -166,11 +162,13 @@ void attend_panel(const AttentionArgs& args, const Group& group, std::int64_t ba
   }
   float* o = group.o + begin * group.d_v;
   if (same) {
-    kWeighPanels[static_cast<std::size_t>(count - 1)](values, p, alpha, ranges[0].begin, ranges[0].end, o, group.d_v);
+    kWeighPanels[static_cast<std::size_t>(count - 1)](values, p, alpha, ranges[0].begin, ranges[0].end, o,
+                                                      group.d_v);
     return;
   }
   for (int i = 0; i < count; ++i) {
-    weigh_panel<1>(values, p + i * kKvBlock, alpha + i, ranges[i].begin, ranges[i].end, o + i * group.d_v, group.d_v);
+    weigh_panel<1>(values, p + i * kKvBlock, alpha + i, ranges[i].begin, ranges[i].end, o + i * group.d_v,
+                   group.d_v);
   }
 }
 
@@ -186,7 +184,8 @@ void values_of_keys(const float* keys, std::int64_t d_k, std::int64_t d_v, float
         continue;
       }
       for (int slot = 0; slot < kLanes; ++slot) {
-        for (int i = 0; i < kLanes; ++i) to[slot * kLanes + i] = i < components ? from[i * kLanes + slot] : 0.0F;
+        for (int i = 0; i < kLanes; ++i)
+          to[slot * kLanes + i] = i < components ? from[i * kLanes + slot] : 0.0F;
       }
     }
   }
@@ -213,7 +212,8 @@ void end_group(const AttentionArgs& args, const Group& group) {
     const std::int64_t row = group.row_begin + item / group.heads();
     const int head = group.head_begin + static_cast<int>(item % group.heads());
     const Vec inverse = set1(1.0F / tree_sum(load(group.sums + item * kLanes)));
-    map(group.o + item * group.d_v, args.d_v, args.out + row * args.out_row_stride + head * args.out_head_stride,
+    map(group.o + item * group.d_v, args.d_v,
+        args.out + row * args.out_row_stride + head * args.out_head_stride,
         [&](Vec v) { return mul(v, inverse); });
   }
 }
@@ -222,7 +222,8 @@ void attend_group(const AttentionArgs& args, const Group& group, float* latent_v
   begin_group(args, group);
   const std::int64_t first_position = args.first_position + group.row_begin;
   const std::int64_t last_position = args.first_position + group.row_end - 1;
-  const std::int64_t first = args.window > 0 ? std::max<std::int64_t>(0, first_position - args.window + 1) : 0;
+  const std::int64_t first =
+      args.window > 0 ? std::max<std::int64_t>(0, first_position - args.window + 1) : 0;
   for (std::int64_t block = first / kKvBlock; block <= last_position / kKvBlock; ++block) {
     const std::int64_t base = block * kKvBlock;
     // Rows that see something here: at or after the block, and not yet past it by a window.

@@ -20,12 +20,15 @@
 
 MOE_TARGET_BEGIN("avx2,fma,f16c")
 #define MOE_SIMD avx2
+// Each builds on those above.
+// clang-format off
 #include "kernels/simd/vec_avx2-inl.h"
-// The order matters: each builds on those above.
 #include "kernels/simd/math-inl.h"
 #include "kernels/simd/vector_ops-inl.h"
 #include "kernels/simd/matmul-inl.h"
 #include "kernels/simd/attention-inl.h"
+#include "kernels/simd/roofline-inl.h"
+// clang-format on
 MOE_TARGET_END
 
 namespace moe::kernels {
@@ -49,6 +52,8 @@ constinit const KernelTable kAvx2Table = {
     .top_k = avx2::top_k,
     .attention = avx2::attention,
 };
+
+constinit const RooflineKernels kAvx2Roofline = {avx2::read_all, avx2::burn, avx2::kFlopsPerBurn};
 
 }  // namespace moe::kernels
 

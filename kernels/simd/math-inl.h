@@ -1,5 +1,5 @@
-// exp and its relatives on vectors: the operations of kernels/scalar_math.h, lane by lane. Included inside a target
-// region after a vec_*-inl.h; MOE_SIMD names that namespace.
+// exp and its relatives on vectors: the operations of kernels/scalar_math.h, lane by lane. Included inside a
+// target region after a vec_*-inl.h; MOE_SIMD names that namespace.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {

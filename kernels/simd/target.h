@@ -1,9 +1,9 @@
 // Marks the code between MOE_TARGET_BEGIN(flags) and MOE_TARGET_END as compiled for an instruction set.
 //
-// The rest of the build stays generic x86-64: an instruction set is marked in the source, never by flags for a file,
-// so that no inline function of a shared header is compiled for more than every machine has. Everything a file needs
-// from shared headers is therefore included before the region begins; the *-inl.h files of this folder are included
-// inside it and include nothing.
+// The rest of the build stays generic x86-64: an instruction set is marked in the source, never by flags for
+// a file, so that no inline function of a shared header is compiled for more than every machine has.
+// Everything a file needs from shared headers is therefore included before the region begins; the *-inl.h
+// files of this folder are included inside it and include nothing.
 #pragma once
 
 #define MOE_PRAGMA(text) _Pragma(#text)

@@ -23,7 +23,9 @@ inline Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(
 inline Vec sub(Vec a, Vec b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline Vec mul(Vec a, Vec b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 inline Vec div(Vec a, Vec b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
-inline Vec fma(Vec a, Vec b, Vec c) { return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)}; }
+inline Vec fma(Vec a, Vec b, Vec c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
 // a > b ? a : b and a < b ? a : b, so the second operand where either is NaN.
 inline Vec max(Vec a, Vec b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
 inline Vec min(Vec a, Vec b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
@@ -33,7 +35,9 @@ inline Vec bit_or(Vec a, Vec b) { return {_mm256_or_ps(a.lo, b.lo), _mm256_or_ps
 inline Mask less(Vec a, Vec b) {
   return {_mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ)};
 }
-inline Mask is_nan(Vec a) { return {_mm256_cmp_ps(a.lo, a.lo, _CMP_UNORD_Q), _mm256_cmp_ps(a.hi, a.hi, _CMP_UNORD_Q)}; }
+inline Mask is_nan(Vec a) {
+  return {_mm256_cmp_ps(a.lo, a.lo, _CMP_UNORD_Q), _mm256_cmp_ps(a.hi, a.hi, _CMP_UNORD_Q)};
+}
 inline Vec select(Mask mask, Vec yes, Vec no) {
   return {_mm256_blendv_ps(no.lo, yes.lo, mask.lo), _mm256_blendv_ps(no.hi, yes.hi, mask.hi)};
 }
@@ -45,9 +49,11 @@ inline unsigned not_less_equal_bits(Vec a, Vec b) {
 // Lanes [begin, end) set.
 inline Mask lane_range(int begin, int end) {
   const __m256i first = _mm256_set1_epi32(begin - 1), last = _mm256_set1_epi32(end);
-  const __m256i low = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), high = _mm256_add_epi32(low, _mm256_set1_epi32(8));
+  const __m256i low = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+                high = _mm256_add_epi32(low, _mm256_set1_epi32(8));
   const auto inside = [&](__m256i lane) {
-    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_cmpgt_epi32(lane, first), _mm256_cmpgt_epi32(last, lane)));
+    return _mm256_castsi256_ps(
+        _mm256_and_si256(_mm256_cmpgt_epi32(lane, first), _mm256_cmpgt_epi32(last, lane)));
   };
   return {inside(low), inside(high)};
 }
@@ -61,6 +67,9 @@ inline Vec scale_by_power(Vec p, Vec t) {
   };
   return {half(p.lo, t.lo), half(p.hi, t.hi)};
 }
+
+// Holds the compiler to the written order of the sums, which is what makes them fit the registers.
+inline void keep_order(Vec& v) { __asm__("" : "+x"(v.lo), "+x"(v.hi)); }
 
 // The trees of numerics.h.
 inline float tree_sum(Vec v) {
@@ -76,7 +85,8 @@ inline float tree_max(Vec v) {
   return _mm_cvtss_f32(_mm_max_ss(t2, _mm_shuffle_ps(t2, t2, 1)));
 }
 
-// Tile loads: the 16 weights of one k. For bf16 even k sit in the low and odd k in the high halves of 32-bit lanes.
+// Tile loads: the 16 weights of one k. For bf16 even k sit in the low and odd k in the high halves of 32-bit
+// lanes.
 inline Vec load_f16(const std::uint16_t* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
           _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};

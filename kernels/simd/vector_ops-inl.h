@@ -30,7 +30,8 @@ float maximum(const float* x, std::int64_t n) {
   Vec most = set1(lowest);
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) most = max(most, load(x + i));
-  if (i < n) most = select(lane_range(0, static_cast<int>(n - i)), max(most, load_partial(x + i, n - i)), most);
+  if (i < n)
+    most = select(lane_range(0, static_cast<int>(n - i)), max(most, load_partial(x + i, n - i)), most);
   return tree_max(most);
 }
 
@@ -93,7 +94,8 @@ void gelu_tanh_mul(const float* gate, const float* up, std::int64_t n, float* ou
   map(gate, up, n, out, [](Vec g, Vec u) { return mul(gelu_tanh(g), u); });
 }
 
-void clamped_swiglu(const float* gate, const float* up, float alpha, float limit, std::int64_t n, float* out) {
+void clamped_swiglu(const float* gate, const float* up, float alpha, float limit, std::int64_t n,
+                    float* out) {
   const Vec most = set1(limit), least = set1(-limit), one = set1(1.0F);
   map(gate, up, n, out, [&](Vec g, Vec u) {
     g = min(most, g);
@@ -102,7 +104,8 @@ void clamped_swiglu(const float* gate, const float* up, float alpha, float limit
   });
 }
 
-// Sum of exp(x - m) over n elements in the lanes of the definition; the exponentials go to y unless it is null.
+// Sum of exp(x - m) over n elements in the lanes of the definition; the exponentials go to y unless it is
+// null.
 Vec exp_lanes(const float* x, Vec m, std::int64_t n, float* y) {
   Vec sum = zero();
   std::int64_t i = 0;

@@ -1,4 +1,5 @@
-// Attention over a paged cache: against a double reference, bit for bit with scalar, whatever the batch of rows.
+// Attention over a paged cache: against a double reference, bit for bit with scalar, whatever the batch of
+// rows.
 #include <algorithm>
 
 #include "tests/kernels/support.h"
@@ -32,7 +33,9 @@ struct Cache {
       const auto b = static_cast<std::size_t>(t / kKvBlock);
       const int slot = static_cast<int>(t % kKvBlock);
       store_key(key_storage[b].data(), c.d_k, slot, &keys[static_cast<std::size_t>(t * c.d_k)]);
-      if (c.latent) std::copy_n(&keys[static_cast<std::size_t>(t * c.d_k)], c.d_v, &values[static_cast<std::size_t>(t * c.d_v)]);
+      if (c.latent)
+        std::copy_n(&keys[static_cast<std::size_t>(t * c.d_k)], c.d_v,
+                    &values[static_cast<std::size_t>(t * c.d_v)]);
       store_value(value_storage[b].data(), c.d_v, slot, &values[static_cast<std::size_t>(t * c.d_v)]);
     }
     for (const auto& block : key_storage) key_blocks.push_back(block.data());
@@ -97,7 +100,8 @@ struct Problem {
       }
       s /= std::sqrt(static_cast<double>(c.d_k));
       if (c.softcap > 0) s = c.softcap * std::tanh(s / c.softcap);
-      if (c.alibi) s += static_cast<double>(slopes[static_cast<std::size_t>(head)]) * static_cast<double>(t - position);
+      if (c.alibi)
+        s += static_cast<double>(slopes[static_cast<std::size_t>(head)]) * static_cast<double>(t - position);
       scores.push_back(s);
       most = std::max(most, s);
     }
@@ -107,7 +111,8 @@ struct Problem {
       const double p = std::exp(scores[i] - most);
       sum += p;
       for (std::size_t d = 0; d < out.size(); ++d) {
-        out[d] += p * static_cast<double>(cache.values[(static_cast<std::size_t>(first) + i) * out.size() + d]);
+        out[d] +=
+            p * static_cast<double>(cache.values[(static_cast<std::size_t>(first) + i) * out.size() + d]);
       }
     }
     for (double& v : out) v /= sum;
@@ -129,7 +134,15 @@ std::vector<Case> cases() {
       {.length = 90, .heads = 4, .window = 50, .sinks = true},
       {.length = 90, .heads = 3, .alibi = true},
       {.length = 80, .heads = 60, .d_k = 40, .d_v = 32, .latent = true},
-      {.length = 50, .heads = 4, .d_k = 44, .d_v = 36, .window = 20, .softcap = 5, .sinks = true, .alibi = true, .latent = true},
+      {.length = 50,
+       .heads = 4,
+       .d_k = 44,
+       .d_v = 36,
+       .window = 20,
+       .softcap = 5,
+       .sinks = true,
+       .alibi = true,
+       .latent = true},
   };
 }
 
@@ -158,14 +171,16 @@ TEST(Attention, EveryTableAndEveryChunkingGiveTheScalarBits) {
     const Problem problem(c);
     const std::vector<float> expected = problem.run(scalar_table(), 0, c.length);
     for (const KernelTable* table : exact_tables()) {
-      for (const std::int64_t chunk : {std::int64_t{1}, std::int64_t{2}, std::int64_t{5}, std::int64_t{31}, c.length}) {
+      for (const std::int64_t chunk :
+           {std::int64_t{1}, std::int64_t{2}, std::int64_t{5}, std::int64_t{31}, c.length}) {
         for (std::int64_t first = 0; first < c.length; first += chunk) {
           const std::int64_t rows = std::min(chunk, c.length - first);
           const std::vector<float> out = problem.run(*table, first, rows);
           ASSERT_EQ(std::memcmp(out.data(), &expected[static_cast<std::size_t>(first * c.heads * c.d_v)],
                                 out.size() * sizeof(float)),
                     0)
-              << table->name << " rows " << first << " + " << rows << " d_k " << c.d_k << " window " << c.window;
+              << table->name << " rows " << first << " + " << rows << " d_k " << c.d_k << " window "
+              << c.window;
         }
       }
     }

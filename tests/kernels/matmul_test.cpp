@@ -13,7 +13,8 @@ std::vector<float> multiply(const KernelTable& table, const PackedMatrix& w, con
   return y;
 }
 
-// |error| <= (chain length + number of blocks + 1) eps * sum |w x|: the bound of the defined order of summation.
+// |error| <= (chain length + number of blocks + 1) eps * sum |w x|: the bound of the defined order of
+// summation.
 void expect_near_reference(const KernelTable& table, const StoredMatrix& w, const std::vector<float>& x,
                            const std::vector<float>& y, std::int64_t rows) {
   const std::int64_t n_rows = w.view.rows, cols = w.view.cols;
@@ -43,7 +44,8 @@ TEST(Matmul, EveryRemainderOfRowsOutputsAndInputs) {
       for (const std::int64_t k : inputs) {
         const StoredMatrix w(type, n, k, seed++);
         const PackedMatrix packed = pack(std::vector{w.view});
-        // One pick of rows per shape, all picks over the sweep; the others follow from RowsInTheCallChangeNothing.
+        // One pick of rows per shape, all picks over the sweep; the others follow from
+        // RowsInTheCallChangeNothing.
         const std::int64_t rows = row_counts[seed % std::size(row_counts)];
         const std::vector<float> x = random_floats(static_cast<std::size_t>(rows * k), seed);
         const std::vector<float> expected = multiply(scalar_table(), packed, x, rows);
@@ -110,7 +112,8 @@ TEST(Matmul, SplitsOfTheOutputsStridesAndAlignmentChangeNothing) {
           table->matmul(packed, &strided[1], ldx, rows, y.data(), ldy, begin, std::min(n, begin + step));
         }
         for (std::int64_t r = 0; r < rows; ++r) {
-          ASSERT_EQ(std::memcmp(&y[r * ldy], &expected[r * n], n * sizeof(float)), 0) << table->name << " " << step;
+          ASSERT_EQ(std::memcmp(&y[r * ldy], &expected[r * n], n * sizeof(float)), 0)
+              << table->name << " " << step;
           for (std::int64_t i = n; i < ldy; ++i) ASSERT_EQ(y[r * ldy + i], 42.0F) << "wrote past the end";
         }
       }
@@ -122,8 +125,8 @@ TEST(Matmul, SpecialValues) {
   const float inf = INFINITY;
   for (const KernelTable* table : exact_tables()) {
     std::vector<float> weights(3 * 20, 1.0F);
-    weights[0] = inf;       // row 0: an infinite weight
-    weights[20] = 1e-40F;   // row 1: a denormal weight
+    weights[0] = inf;      // row 0: an infinite weight
+    weights[20] = 1e-40F;  // row 1: a denormal weight
     const MatrixView view = row_major(WeightType::f32, weights.data(), 3, 20);
     const PackedMatrix packed = pack(std::vector{view});
     std::vector<float> x(20, 0.0F);

@@ -40,7 +40,8 @@ TEST(PackedMatrix, RowsComeBackInEveryTypeAndShape) {
 }
 
 TEST(PackedMatrix, PartsAreConcatenatedAndEmptyOnesSkipped) {
-  const StoredMatrix a(WeightType::bf16, 5, 33, 1), b(WeightType::bf16, 30, 33, 2), c(WeightType::bf16, 0, 33, 3);
+  const StoredMatrix a(WeightType::bf16, 5, 33, 1), b(WeightType::bf16, 30, 33, 2),
+      c(WeightType::bf16, 0, 33, 3);
   const PackedMatrix matrix = pack(std::vector{c.view, a.view, c.view, b.view});
   std::vector<float> values = a.values;
   values.insert(values.end(), b.values.begin(), b.values.end());
@@ -56,7 +57,8 @@ TEST(PackedMatrix, StridesReadTransposedAndInterleavedTensors) {
   const PackedMatrix matrix = pack(std::vector{transposed});
   for (std::int64_t r = 0; r < 40; ++r) {
     for (std::int64_t k = 0; k < 12; ++k) {
-      ASSERT_EQ(row_of(matrix, r)[static_cast<std::size_t>(k)], stored.values[static_cast<std::size_t>(k * 40 + r)]);
+      ASSERT_EQ(row_of(matrix, r)[static_cast<std::size_t>(k)],
+                stored.values[static_cast<std::size_t>(k * 40 + r)]);
     }
   }
   MatrixView even = stored.view, odd = stored.view;  // gate and up rows that alternate
@@ -86,8 +88,9 @@ TEST(PackedMatrix, TileRangesOverThreadsGiveTheSameBytes) {
   const PackedMatrix expected = pack(parts);
   PackedMatrix matrix(WeightType::bf16, 161, 51);
   ThreadTeam team(3);
-  team.parallel_for(matrix.tiles(), 1,
-                    [&](std::int64_t begin, std::int64_t end, int) { pack_tiles(matrix, parts, begin, end); });
+  team.parallel_for(matrix.tiles(), 1, [&](std::int64_t begin, std::int64_t end, int) {
+    pack_tiles(matrix, parts, begin, end);
+  });
   EXPECT_EQ(std::memcmp(matrix.tile(0), expected.tile(0), static_cast<std::size_t>(expected.bytes())), 0);
 }
 
@@ -108,7 +111,8 @@ TEST(PackedMatrix, MisfitsAreRefused) {
   EXPECT_THROW(pack(std::vector{c.view}, WeightType::f16), std::invalid_argument);
   EXPECT_NO_THROW(pack(std::vector{a.view, c.view}, WeightType::f32));
   EXPECT_THROW(PackedMatrix(WeightType::f32, -1, 4), std::invalid_argument);
-  EXPECT_THROW(PackedMatrix(WeightType::f32, std::int64_t{1} << 40, std::int64_t{1} << 40), std::invalid_argument);
+  EXPECT_THROW(PackedMatrix(WeightType::f32, std::int64_t{1} << 40, std::int64_t{1} << 40),
+               std::invalid_argument);
   PackedMatrix wrong(WeightType::bf16, 5, 8);
   EXPECT_THROW(pack_tiles(wrong, std::vector{a.view}, 0, 1), std::invalid_argument);
   PackedMatrix right(WeightType::bf16, 4, 8);

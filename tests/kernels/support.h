@@ -25,9 +25,12 @@ inline std::vector<float> random_floats(std::size_t n, std::uint32_t seed, float
 }
 
 inline std::uint16_t to_bf16(float value) {
-  return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16);  // truncation will do for tests
+  return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >>
+                                    16);  // truncation will do for tests
 }
-inline float from_bf16(std::uint16_t bits) { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+inline float from_bf16(std::uint16_t bits) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+}
 // Normal halves only: |value| in [2^-14, 65504) or 0.
 inline std::uint16_t to_f16(float value) {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
@@ -54,7 +57,8 @@ struct StoredMatrix {
       std::uint16_t half = to_bf16(values[i]);
       if (type == WeightType::f16) {
         half = to_f16(values[i]);
-        const float magnitude = std::ldexp(static_cast<float>((half & 0x3FF) + 1024), ((half >> 10) & 31) - 25);
+        const float magnitude =
+            std::ldexp(static_cast<float>((half & 0x3FF) + 1024), ((half >> 10) & 31) - 25);
         values[i] = half == 0 ? 0.0F : (half & 0x8000) != 0 ? -magnitude : magnitude;
       } else {
         values[i] = from_bf16(half);
@@ -66,7 +70,8 @@ struct StoredMatrix {
 };
 
 inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
+  return a.size() == b.size() &&
+         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
 inline const std::vector<WeightType>& weight_types() {

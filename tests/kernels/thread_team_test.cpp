@@ -1,4 +1,5 @@
-// The thread team: everyone runs once, splits cover everything, exceptions arrive, results do not depend on it.
+// The thread team: everyone runs once, splits cover everything, exceptions arrive, results do not depend on
+// it.
 #include "kernels/thread_team.h"
 
 #include <atomic>
@@ -52,7 +53,8 @@ TEST(ThreadTeam, SplitsCoverTheRangeInWholeGranules) {
           EXPECT_TRUE(end == total || end % granularity == 0);
           for (std::int64_t i = begin; i < end; ++i) ++touched[static_cast<std::size_t>(i)];
           std::int64_t seen = longest.load();
-          while (seen < end - begin && !longest.compare_exchange_weak(seen, end - begin)) {}
+          while (seen < end - begin && !longest.compare_exchange_weak(seen, end - begin)) {
+          }
         });
         for (const std::atomic<int>& count : touched) ASSERT_EQ(count, 1);
         const std::int64_t granules = (total + granularity - 1) / granularity;

@@ -13,7 +13,8 @@ struct Selection {
 };
 
 Selection select_top(const KernelTable& table, const std::vector<float>& x, int k) {
-  Selection s{std::vector<float>(static_cast<std::size_t>(k)), std::vector<std::int32_t>(static_cast<std::size_t>(k))};
+  Selection s{std::vector<float>(static_cast<std::size_t>(k)),
+              std::vector<std::int32_t>(static_cast<std::size_t>(k))};
   table.top_k(x.data(), static_cast<std::int64_t>(x.size()), k, s.values.data(), s.indices.data());
   return s;
 }
@@ -44,7 +45,8 @@ void expect_selection(const std::vector<float>& x, int k) {
 TEST(TopK, AllSizesOfExpertsAndSelections) {
   for (const int n : {1, 2, 6, 8, 16, 17, 60, 64, 128, 256, 512, 1000, 1024}) {
     for (const int k : {0, 1, 2, 3, 4, 8, 10, 16, 64, 65, 200, n}) {
-      if (k <= n) expect_selection(random_floats(static_cast<std::size_t>(n), static_cast<std::uint32_t>(n + k)), k);
+      if (k <= n)
+        expect_selection(random_floats(static_cast<std::size_t>(n), static_cast<std::uint32_t>(n + k)), k);
     }
   }
 }

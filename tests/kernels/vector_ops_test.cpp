@@ -9,15 +9,19 @@ namespace moe::kernels::test {
 namespace {
 
 const std::vector<std::int64_t>& sizes() {
-  static const std::vector<std::int64_t> all = {1, 2, 3, 7, 8, 9, 15, 16, 17, 24, 31, 32, 33, 64, 100, 257, 1024, 1531};
+  static const std::vector<std::int64_t> all = {1,  2,  3,  7,  8,  9,   15,  16,   17,
+                                                24, 31, 32, 33, 64, 100, 257, 1024, 1531};
   return all;
 }
 
-// Runs `kernel(table, n, data)` (in place over data) on scalar and each table; outputs must be equal to the bit.
-void expect_same_everywhere(const std::function<void(const KernelTable&, std::int64_t, std::vector<float>&)>& kernel,
-                            float spread = 3.0F) {
+// Runs `kernel(table, n, data)` (in place over data) on scalar and each table; outputs must be equal to the
+// bit.
+void expect_same_everywhere(
+    const std::function<void(const KernelTable&, std::int64_t, std::vector<float>&)>& kernel,
+    float spread = 3.0F) {
   for (const std::int64_t n : sizes()) {
-    const std::vector<float> input = random_floats(static_cast<std::size_t>(n), static_cast<std::uint32_t>(n), spread);
+    const std::vector<float> input =
+        random_floats(static_cast<std::size_t>(n), static_cast<std::uint32_t>(n), spread);
     std::vector<float> expected = input;
     kernel(scalar_table(), n, expected);
     for (const KernelTable* table : exact_tables()) {
@@ -40,7 +44,8 @@ TEST(VectorOps, EveryTableGivesTheScalarBits) {
   expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
     t.rmsnorm(v.data(), nullptr, false, 1e-6F, n, v.data());
   });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { t.softmax(v.data(), n); });
+  expect_same_everywhere(
+      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { t.softmax(v.data(), n); });
   expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
     t.silu_mul(v.data(), w, n, v.data());
   });
@@ -52,24 +57,21 @@ TEST(VectorOps, EveryTableGivesTheScalarBits) {
         t.clamped_swiglu(v.data(), w, 1.702F, 7.0F, n, v.data());
       },
       6.0F);
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.sigmoid(v.data(), n, v.data());
-  });
+  expect_same_everywhere(
+      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { t.sigmoid(v.data(), n, v.data()); });
   expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
     t.softcap(v.data(), 2.5F, n, v.data());
   });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.add(v.data(), w, n, v.data());
-  });
+  expect_same_everywhere(
+      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { t.add(v.data(), w, n, v.data()); });
   expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
     t.scale(v.data(), 0.3F, n, v.data());
   });
   expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
     t.scale_add(w, 0.3F, n, v.data());
   });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    v[0] = t.dot(v.data(), w, n);
-  });
+  expect_same_everywhere(
+      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { v[0] = t.dot(v.data(), w, n); });
   expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
     v[0] = static_cast<float>(t.log_sum_exp(v.data(), n));
   });
@@ -81,7 +83,8 @@ TEST(VectorOps, AlignmentChangesNothing) {
     for (std::size_t offset = 0; offset < 16; ++offset) {
       std::vector<float> shifted(offset + 400);
       std::copy(input.begin(), input.end(), shifted.begin() + static_cast<std::ptrdiff_t>(offset));
-      EXPECT_EQ(table->dot(&shifted[offset], &shifted[offset], 387), scalar_table().dot(input.data(), input.data(), 387));
+      EXPECT_EQ(table->dot(&shifted[offset], &shifted[offset], 387),
+                scalar_table().dot(input.data(), input.data(), 387));
     }
   }
 }
@@ -89,7 +92,8 @@ TEST(VectorOps, AlignmentChangesNothing) {
 TEST(VectorOps, RmsNormMatchesItsDefinition) {
   for (const KernelTable* table : exact_tables()) {
     for (const std::int64_t n : sizes()) {
-      const std::vector<float> x = random_floats(static_cast<std::size_t>(n), 1), w = random_floats(x.size(), 2);
+      const std::vector<float> x = random_floats(static_cast<std::size_t>(n), 1),
+                               w = random_floats(x.size(), 2);
       double squares = 0;
       for (const float v : x) squares += static_cast<double>(v) * static_cast<double>(v);
       const double factor = 1 / std::sqrt(squares / static_cast<double>(n) + 1e-5);
@@ -113,7 +117,8 @@ TEST(VectorOps, RopeRotatesPairsInBothLayouts) {
   for (const int half : {1, 5, 12, 16, 17, 35}) {
     const std::vector<float> angles = random_floats(static_cast<std::size_t>(half), 4);
     std::vector<float> cos(angles.size()), sin(angles.size());
-    for (std::size_t j = 0; j < angles.size(); ++j) cos[j] = std::cos(angles[j]), sin[j] = std::sin(angles[j]);
+    for (std::size_t j = 0; j < angles.size(); ++j)
+      cos[j] = std::cos(angles[j]), sin[j] = std::sin(angles[j]);
     for (const RopeLayout layout : {RopeLayout::half_split, RopeLayout::interleaved}) {
       const std::vector<float> x = random_floats(static_cast<std::size_t>(heads * d), 7);
       std::vector<float> expected = x;
@@ -159,7 +164,8 @@ TEST(VectorOps, ActivationsMatchDoubleReferences) {
       const double v = x[i], u = std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v);
       const double expected = v / (1 + std::exp(-2 * u));
       // An argument rounded to f32 costs the exponential |argument| eps.
-      ASSERT_NEAR(y[i], expected, (8 + 6 * std::fabs(u)) * 0x1p-24 * std::fabs(expected) + 1e-36) << "gelu at " << v;
+      ASSERT_NEAR(y[i], expected, (8 + 6 * std::fabs(u)) * 0x1p-24 * std::fabs(expected) + 1e-36)
+          << "gelu at " << v;
     }
     table->clamped_swiglu(x.data(), x.data(), 1.702F, 7.0F, n, y.data());
     for (std::size_t i = 0; i < x.size(); ++i) {
@@ -198,7 +204,8 @@ TEST(VectorOps, ExpIsWithinTwoUlp) {
   EXPECT_EQ(std::exp(std::nextafter(kExpHigh, 100.0F)), INFINITY) << "no finite result is given up";
 }
 
-// exp of negative arguments is what softmax of (v, 0) gives but for one division; sigmoid shows it for positive ones.
+// exp of negative arguments is what softmax of (v, 0) gives but for one division; sigmoid shows it for
+// positive ones.
 TEST(VectorOps, ExpHasTheScalarBitsEverywhere) {
   std::vector<float> x = exp_sweep();
   for (const float v : {88.5F, 89.0F, 1000.0F, INFINITY, 87.0F, 87.4F, 88.0F, 1e-45F, 0.0F}) {

@@ -1,0 +1,86 @@
+// What the kernel benchmarks share: random weights, tables by name, rooflines measured once in this process.
+#pragma once
+
+#include <benchmark/benchmark.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "kernels/kernel_table.h"
+#include "kernels/roofline.h"
+
+namespace moe::kernels::bench {
+
+inline std::vector<float> random_floats(std::int64_t n) {
+  std::mt19937 generator(1);
+  std::uniform_real_distribution<float> uniform(-1.0F, 1.0F);
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (float& value : values) value = uniform(generator);
+  return values;
+}
+
+inline double fma_peak(const KernelTable& table) {
+  static ThreadTeam one(1);
+  static std::vector<std::pair<const KernelTable*, double>> known;
+  for (const auto& [of, peak] : known) {
+    if (of == &table) return peak;
+  }
+  known.emplace_back(&table, measure_fma_peak(table, one, 0.3));
+  return known.back().second;
+}
+
+inline double read_bandwidth() {
+  static ThreadTeam one(1);
+  static const double bandwidth =
+      measure_read_bandwidth(select_kernels(""), one, std::int64_t{256} << 20, 1.0);
+  return bandwidth;
+}
+
+// Reports the best iteration, in processor time of this thread: other work on the machine only ever makes one slower.
+class BestTime {
+ public:
+  void start() { begin_ = now(); }
+  void stop(benchmark::State& state) {
+    const double seconds = now() - begin_;
+    state.SetIterationTime(seconds);
+    best_ = std::min(best_, seconds);
+  }
+  void report_flops(benchmark::State& state, double flops, const KernelTable& table) const {
+    state.counters["GFLOP/s"] = flops / best_ * 1e-9;
+    state.counters["of_peak"] = flops / best_ / fma_peak(table);
+  }
+  void report_bytes(benchmark::State& state, double bytes) const {
+    state.counters["GB/s"] = bytes / best_ * 1e-9;
+    state.counters["of_bandwidth"] = bytes / best_ / read_bandwidth();
+  }
+  double seconds() const { return best_; }
+
+ private:
+  static double now() {
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  }
+  double begin_ = 0;
+  double best_ = 1e300;
+};
+
+// One benchmark a table that runs here; the scalar one only where it ends soon.
+template <typename Run>
+void for_each_table(const std::string& name, bool with_scalar, Run run) {
+  for (const std::string_view table : supported_kernel_names()) {
+    if (table == "scalar" && !with_scalar) continue;
+    benchmark::RegisterBenchmark((std::string(table) + "/" + name).c_str(), [&kernels = select_kernels(table),
+                                                                             run](benchmark::State& state) {
+      run(state, kernels);
+    })->UseManualTime();
+  }
+}
+
+}  // namespace moe::kernels::bench

@@ -1,0 +1,196 @@
+// Journal lines: records written and read back.
+#include "eval/run/record.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "engine/base/error.h"
+#include "engine/base/sha256.h"
+#include "eval/util/json.h"
+
+namespace moe::eval {
+namespace {
+
+Json costs_json(const Costs& costs) {
+  const Flops total = costs.total();
+  Json components = Json::object();
+  for (std::size_t i = 0; i < kComponents; ++i) {
+    const Flops& part = costs.components[i];
+    if (part == Flops{}) continue;
+    components[std::string(name(static_cast<Component>(i)))] = {{"class_a", part.class_a}, {"class_b", part.class_b}};
+  }
+  return {{"tokens", costs.tokens},           {"class_a", total.class_a},
+          {"class_b", total.class_b},         {"weight_bytes", costs.weight_bytes},
+          {"kv_bytes", costs.kv_bytes},       {"params_touched", costs.params_touched},
+          {"components", std::move(components)}};
+}
+
+Costs costs_from(const Json& json) {
+  Costs costs;
+  costs.tokens = json.at("tokens").get<std::uint64_t>();
+  costs.weight_bytes = json.at("weight_bytes").get<std::uint64_t>();
+  costs.kv_bytes = json.at("kv_bytes").get<std::uint64_t>();
+  costs.params_touched = json.at("params_touched").get<std::uint64_t>();
+  for (const auto& [key, part] : json.at("components").items()) {
+    for (std::size_t i = 0; i < kComponents; ++i) {
+      if (name(static_cast<Component>(i)) != key) continue;
+      costs.components[i] = {part.at("class_a").get<std::uint64_t>(), part.at("class_b").get<std::uint64_t>()};
+    }
+  }
+  return costs;
+}
+
+// JSON has no infinities; a likelihood of zero stays readable as a very low number's name.
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(value > 0 ? "inf" : value < 0 ? "-inf" : "nan"); }
+
+double number_from(const Json& json) {
+  if (!json.is_string()) return json.get<double>();
+  const std::string text = json.get<std::string>();
+  return text == "inf" ? INFINITY : text == "-inf" ? -INFINITY : NAN;
+}
+
+// The first chain that found something speaks for the record.
+std::string first_value(const std::vector<Reading>& readings) {
+  for (const Reading& reading : readings) {
+    if (!reading.value.empty()) return reading.value;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string record_line(const RunFacts& facts, const Strategy& strategy, const Item& item, const Outcome& outcome) {
+  const BackendInfo& backend = *facts.backend;
+  const JobResult& result = outcome.result;
+  const bool scored = strategy.kind == Kind::loglikelihood;
+  Json extractor = Json::object(), correct = Json::object();
+  bool unparsed = false;
+  for (const Reading& reading : outcome.readings) {
+    extractor[reading.chain] = {{"value", reading.value.empty() ? Json() : Json(reading.value)},
+                                {"rule", reading.rule.empty() ? Json() : Json(reading.rule)}};
+    correct[reading.chain] = reading.correct ? Json(*reading.correct) : Json();
+    unparsed = unparsed || (!scored && reading.rule.empty());
+  }
+  Json record = {{"model", backend.model},
+                 {"task", facts.task},
+                 {"strategy", facts.strategy},
+                 {"doc_id", item.doc->id},
+                 {"doc_hash", item.doc->hash},
+                 {"prompt_text", item.prompt.text}};
+  if (const auto* job = std::get_if<ScoreJob>(&item.job)) {
+    record["prompt_tokens"] = job->context;
+    record["continuations"] = item.prompt.continuations;
+    record["continuation_tokens"] = job->continuations;
+  } else {
+    record["prompt_tokens"] = std::get<GenerateJob>(item.job).prompt;
+  }
+  const bool ran = !outcome.failed();
+  record["response"] = scored || !ran ? Json() : Json(result.response);
+  record["thought"] = scored || !ran || (result.thought.empty() && !result.thought_unclosed) ? Json() : Json(result.thought);
+  record["answer"] = !ran ? Json() : scored ? Json(first_value(outcome.readings)) : Json(result.answer);
+  record["target"] = item.doc->target;
+  record["extractor"] = std::move(extractor);
+  record["correct"] = std::move(correct);
+  record["finish_reason"] = ran ? result.finish_reason : "error";
+  record["error"] = ran ? Json() : Json(result.error);
+  if (scored && ran) {
+    Json scores = Json::array();
+    for (const double value : result.loglikelihoods) scores.push_back(number(value));
+    record["loglikelihoods"] = std::move(scores);
+    record["is_greedy"] = result.greedy;
+  } else {
+    record["loglikelihoods"] = Json();
+  }
+  record["tokens"] = {{"prompt", result.prompt_tokens}, {"shared", result.shared_tokens},
+                      {"thought", result.thought_tokens}, {"answer", result.answer_tokens}};
+  if (ran) {
+    record["cost"] = {{"prefill", costs_json(result.prefill)},
+                      {"decode", costs_json(result.decode)},
+                      {"as_if_alone", {{"prefill", costs_json(result.alone_prefill)}, {"decode", costs_json(result.alone_decode)}}}};
+    // The proxies that papers use, beside the exact count: 2 N_active for each token read or written.
+    const std::uint64_t tokens = result.alone_prefill.tokens + result.alone_decode.tokens;
+    record["cost"]["proxy_2n_active"] = 2 * static_cast<std::uint64_t>(backend.active_parameters) * tokens;
+  } else {
+    record["cost"] = Json();
+  }
+  record["timing"] = {{"prefill_s", result.prefill_s}, {"decode_s", result.decode_s}, {"ttft_s", result.ttft_s},
+                      {"wall_s", outcome.seconds}, {"mode", "throughput"}};
+  record["memory"] = {{"after_load_rss_bytes", backend.after_load_rss_bytes}, {"peak_rss_bytes", peak_resident_bytes()}};
+  record["key"] = item.key;
+  record["flags"] = {{"hit_cap", ran && outcome.truncated()},
+                     {"unparsed", ran && unparsed},
+                     {"empty", ran && !scored && outcome.empty()},
+                     {"thought_unclosed", result.thought_unclosed}};
+  record["repeat"] = item.repeat;
+  record["chat_template_applied"] = facts.chat;
+  record["num_fewshot"] = facts.fewshot;
+  record["seed"] = facts.seed;
+  record["fewshot_seed"] = facts.fewshot_seed;
+  record["task_version"] = facts.task_version;
+  record["choices"] = item.doc->choices;
+  record["lm_eval_target"] = item.prompt.target;
+  record["hashes"] = {{"model", backend.model_hash},       {"tokenizer", backend.tokenizer_hash},
+                      {"template", backend.template_hash}, {"task", facts.task_hash},
+                      {"data", facts.data_hash},           {"prompt", item.prompt_hash},
+                      {"target", sha256_hex(item.prompt.target)}};
+  if (const auto* job = std::get_if<GenerateJob>(&item.job)) {
+    const Sampling& s = job->sampling;
+    record["sampling"] = {{"temperature", s.temperature}, {"top_k", s.top_k}, {"top_p", s.top_p}, {"min_p", s.min_p},
+                          {"frequency_penalty", s.frequency_penalty}, {"seed", s.seed},
+                          {"max_tokens", job->max_tokens}, {"stop", job->stop}};
+  } else {
+    record["sampling"] = Json();
+  }
+  record["env"] = {{"engine_version", backend.engine_version}, {"kernels", backend.kernels}, {"threads", backend.threads},
+                   {"compute", backend.compute}, {"weights", backend.weights}, {"machine", backend.machine}};
+  record["data_file"] = facts.data_file;
+  record["time"] = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  return line_dump(record);
+}
+
+StoredRecord parse_record(std::string_view line, const std::string& file, std::size_t number) {
+  const std::string thing = fmt::format("line {}", number);
+  const Json json = parse_json(line, file, thing);
+  StoredRecord record;
+  try {
+    record.model = json.at("model").get<std::string>();
+    record.key = json.at("key").get<std::string>();
+    record.model_hash = json.at("hashes").at("model").get<std::string>();
+    Outcome& outcome = record.outcome;
+    JobResult& result = outcome.result;
+    result.finish_reason = json.at("finish_reason").get<std::string>();
+    if (!json.at("error").is_null()) result.error = json["error"].get<std::string>();
+    if (outcome.failed()) return record;
+    if (!json.at("loglikelihoods").is_null()) {
+      for (const Json& value : json["loglikelihoods"]) result.loglikelihoods.push_back(number_from(value));
+      result.greedy = json.at("is_greedy").get<std::vector<bool>>();
+    } else {
+      result.response = json.at("response").get<std::string>();
+      result.answer = json.at("answer").get<std::string>();
+      if (!json.at("thought").is_null()) result.thought = json["thought"].get<std::string>();
+      result.thought_unclosed = json.at("flags").at("thought_unclosed").get<bool>();
+    }
+    const Json& tokens = json.at("tokens");
+    result.prompt_tokens = tokens.at("prompt").get<std::uint64_t>();
+    result.shared_tokens = tokens.at("shared").get<std::uint64_t>();
+    result.thought_tokens = tokens.at("thought").get<std::uint64_t>();
+    result.answer_tokens = tokens.at("answer").get<std::uint64_t>();
+    const Json& cost = json.at("cost");
+    result.prefill = costs_from(cost.at("prefill"));
+    result.decode = costs_from(cost.at("decode"));
+    result.alone_prefill = costs_from(cost.at("as_if_alone").at("prefill"));
+    result.alone_decode = costs_from(cost.at("as_if_alone").at("decode"));
+    const Json& timing = json.at("timing");
+    result.prefill_s = timing.at("prefill_s").get<double>();
+    result.decode_s = timing.at("decode_s").get<double>();
+    result.ttft_s = timing.at("ttft_s").get<double>();
+    outcome.seconds = timing.at("wall_s").get<double>();
+  } catch (const nlohmann::json::exception& e) {
+    throw Error(ErrorKind::format, Fault{file, thing, "a record of this program", e.what()});
+  }
+  return record;
+}
+
+}  // namespace moe::eval

@@ -1,0 +1,239 @@
+// Results in lm_eval's files (its EvaluationTracker and result schema, version 0.4).
+#include "eval/run/results.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <filesystem>
+
+#include "engine/base/atomic_file.h"
+#include "engine/base/error.h"
+#include "engine/base/sha256.h"
+#include "eval/stats/proportion.h"
+#include "eval/util/json.h"
+
+namespace moe::eval {
+namespace {
+
+// lm_eval's names: "acc,none" for likelihoods; "exact_match,<filter>" for responses.
+std::string metric_of(const Strategy& strategy, const std::string& chain) {
+  return strategy.kind == Kind::loglikelihood ? chain : "exact_match";
+}
+std::string filter_of(const Strategy& strategy, const std::string& chain) {
+  return strategy.kind == Kind::loglikelihood ? "none" : chain;
+}
+
+Json costs_totals(const Costs& costs) {
+  const Flops total = costs.total();
+  return {{"tokens", costs.tokens}, {"class_a", total.class_a}, {"class_b", total.class_b},
+          {"weight_bytes", costs.weight_bytes}, {"kv_bytes", costs.kv_bytes}};
+}
+
+Json arguments_of(const Strategy& strategy, const Item& item) {
+  Json arguments = Json::object();
+  if (strategy.kind == Kind::loglikelihood) {
+    for (std::size_t i = 0; i < item.prompt.continuations.size(); ++i) {
+      arguments[fmt::format("gen_args_{}", i)] = {{"arg_0", item.prompt.text}, {"arg_1", item.prompt.continuations[i]}};
+    }
+    return arguments;
+  }
+  const auto& job = std::get<GenerateJob>(item.job);
+  arguments["gen_args_0"] = {{"arg_0", item.prompt.text},
+                             {"arg_1", {{"until", job.stop},
+                                        {"do_sample", job.sampling.temperature > 0},
+                                        {"temperature", job.sampling.temperature},
+                                        {"max_gen_toks", job.max_tokens}}}};
+  return arguments;
+}
+
+// One line of samples_*.jsonl. lm_eval has one a document and filter; likelihoods have one filter, "none".
+Json sample_of(const Condition& condition, const Item& item, const Outcome& outcome, const std::string& filter,
+               const std::vector<const Reading*>& readings) {
+  const Strategy& strategy = *condition.strategy;
+  const JobResult& result = outcome.result;
+  Json resps = Json::array(), filtered = Json::array(), metrics = Json::array();
+  if (strategy.kind == Kind::loglikelihood) {
+    for (std::size_t i = 0; i < result.loglikelihoods.size(); ++i) {
+      const Json pair = {fmt::format("{}", result.loglikelihoods[i]), result.greedy[i] ? "True" : "False"};
+      resps.push_back(Json::array({pair}));
+      filtered.push_back(pair);
+    }
+  } else {
+    resps.push_back(Json::array({result.answer}));
+    filtered.push_back(readings[0]->value.empty() ? "[invalid]" : readings[0]->value);
+  }
+  Json sample = {{"doc_id", item.doc->id},
+                 {"doc", parse_json(item.doc->json, condition.data.file, "a document")},
+                 {"target", item.prompt.target},
+                 {"arguments", arguments_of(strategy, item)},
+                 {"resps", std::move(resps)},
+                 {"filtered_resps", std::move(filtered)},
+                 {"filter", filter},
+                 {"metrics", Json::array()},
+                 {"doc_hash", item.doc->hash},
+                 {"prompt_hash", item.prompt_hash},
+                 {"target_hash", sha256_hex(item.prompt.target)}};
+  for (const Reading* reading : readings) {
+    const std::string metric = metric_of(strategy, reading->chain);
+    sample["metrics"].push_back(metric);
+    sample[metric] = reading->correct.value_or(false) ? 1.0 : 0.0;
+  }
+  return sample;
+}
+
+std::string samples_text(const FinishedCondition& finished) {
+  const Condition& condition = *finished.condition;
+  std::string out;
+  const bool scored = condition.strategy->kind == Kind::loglikelihood;
+  const std::size_t filters = scored ? 1 : condition.extractors.size();
+  for (std::size_t f = 0; f < filters; ++f) {
+    for (std::size_t i = 0; i < condition.items.size(); ++i) {
+      if (!finished.outcomes[i] || finished.outcomes[i]->failed()) continue;
+      const Outcome& outcome = *finished.outcomes[i];
+      std::vector<const Reading*> readings;
+      for (std::size_t r = 0; r < outcome.readings.size(); ++r) {
+        if (scored || r == f) readings.push_back(&outcome.readings[r]);
+      }
+      const std::string filter = filter_of(*condition.strategy, outcome.readings[f].chain);
+      out += line_dump(sample_of(condition, condition.items[i], outcome, filter, readings)) + '\n';
+    }
+  }
+  return out;
+}
+
+std::string task_hash(const FinishedCondition& finished) {
+  std::string hashes;
+  for (const Item& item : finished.condition->items) {
+    hashes += item.doc->hash + item.prompt_hash + sha256_hex(item.prompt.target);
+  }
+  return sha256_hex(hashes);
+}
+
+Json config_of(const Condition& condition) {
+  const Strategy& s = *condition.strategy;
+  Json config = {{"task", condition.label},
+                 {"task_file", condition.task->file},
+                 {"strategy", s.name},
+                 {"output_type", s.kind == Kind::loglikelihood ? "multiple_choice" : "generate_until"},
+                 {"doc_to_text", s.prompt.source()},
+                 {"num_fewshot", condition.facts.fewshot},
+                 {"data_file", condition.data.file},
+                 {"data_hash", condition.data.hash},
+                 {"metadata", {{"version", condition.task->version}}}};
+  if (s.kind == Kind::generate) config["generation_kwargs"] = {{"until", s.stop}, {"max_gen_toks", s.max_tokens}};
+  return config;
+}
+
+// What lm_eval has no place for: rates, intervals and costs, in one object that its readers pass over.
+Json moe_of(const FinishedCondition& finished) {
+  const Summary& s = finished.summary;
+  Json scores = Json::object();
+  for (const Tally& tally : s.tallies) {
+    const Interval interval = wilson(tally.correct, tally.scored);
+    scores[tally.chain] = {{"correct", tally.correct},     {"n", tally.scored},       {"wilson", {interval.low, interval.high}},
+                           {"unparsed", tally.unparsed},   {"undecided", tally.undecided},
+                           {"completed", s.completed},     {"completed_correct", tally.completed_correct}};
+  }
+  return {{"scores", std::move(scores)}, {"items", s.items}, {"failed", s.failed}, {"reused", s.reused},
+          {"truncated", s.truncated}, {"empty", s.empty}, {"thought_unclosed", s.unclosed}, {"tied", s.tied},
+          {"tokens", {{"prompt", s.prompt_tokens}, {"shared", s.shared_tokens}, {"thought", s.thought_tokens}, {"answer", s.answer_tokens}}},
+          {"cost", {{"executed", costs_totals(s.executed)}, {"as_if_alone", costs_totals(s.alone)}}},
+          {"seconds", s.seconds}};
+}
+
+// Local time as Python's datetime.isoformat has it, with '-' for ':'.
+std::string time_stamp() {
+  const auto now = std::chrono::system_clock::now();
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(now.time_since_epoch()).count() % 1000000;
+  return fmt::format("{:%Y-%m-%dT%H-%M-%S}.{:06}", fmt::localtime(std::chrono::system_clock::to_time_t(now)), micros);
+}
+
+std::string sanitized(const std::string& model) {
+  std::string out;
+  bool bad = false;  // a run of forbidden characters becomes one "__"
+  for (const char c : model) {
+    const bool forbidden = std::string_view("\"<>:/|\\?*[]").find(c) != std::string_view::npos;
+    if (forbidden && !bad) out += "__";
+    if (!forbidden) out += c;
+    bad = forbidden;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string model_directory(const std::string& output, const std::string& model) { return output + "/" + sanitized(model); }
+
+void prepare_directory(const std::string& directory) {
+  std::error_code code;
+  std::filesystem::create_directories(directory, code);
+  if (code) throw Error(ErrorKind::io, Fault{directory, "--output_path", "a directory that can be made", code.message()});
+  const std::string probe = fmt::format("{}/.probe.{}", directory, ::getpid());
+  write_file_atomically(probe, "whether files can be written here\n");
+  std::filesystem::remove(probe, code);
+}
+
+std::string write_results(const std::string& directory, const std::vector<FinishedCondition>& conditions,
+                          const BackendInfo& backend, const ResultOptions& options) {
+  const std::string stamp = time_stamp();
+  Json results = Json::object(), configs = Json::object(), versions = Json::object(), shots = Json::object(),
+       higher = Json::object(), counts = Json::object(), hashes = Json::object(), ours = Json::object(),
+       subtasks = Json::object();
+  for (const FinishedCondition& finished : conditions) {
+    const Condition& condition = *finished.condition;
+    const Strategy& strategy = *condition.strategy;
+    Json metrics = {{"name", condition.label}, {"alias", condition.label},
+                    {"sample_len", finished.summary.finished - finished.summary.failed}};
+    for (const Tally& tally : finished.summary.tallies) {
+      const std::string metric = metric_of(strategy, tally.chain), filter = filter_of(strategy, tally.chain);
+      const double error = mean_stderr(tally.correct, tally.scored);
+      metrics[metric + "," + filter] =
+          tally.scored == 0 ? Json() : Json(static_cast<double>(tally.correct) / static_cast<double>(tally.scored));
+      metrics[metric + "_stderr," + filter] = std::isfinite(error) ? Json(error) : Json("N/A");
+      higher[condition.label][metric] = true;
+    }
+    const std::string samples = samples_text(finished);
+    write_file_atomically(fmt::format("{}/samples_{}_{}.jsonl", directory, condition.label, stamp), samples);
+    results[condition.label] = std::move(metrics);
+    configs[condition.label] = config_of(condition);
+    versions[condition.label] = condition.task->version;
+    shots[condition.label] = condition.facts.fewshot;
+    counts[condition.label] = {{"original", condition.original}, {"effective", finished.summary.finished - finished.summary.failed}};
+    hashes[condition.label] = task_hash(finished);
+    ours[condition.label] = moe_of(finished);
+    subtasks[condition.label] = Json::array();
+  }
+  const bool chat = !conditions.empty() && conditions.front().condition->facts.chat;
+  Json all = {{"results", std::move(results)}, {"group_subtasks", std::move(subtasks)}, {"configs", std::move(configs)},
+              {"versions", std::move(versions)}, {"n-shot", std::move(shots)}, {"higher_is_better", std::move(higher)},
+              {"n-samples", std::move(counts)}};
+  all["config"] = {{"model", "moe"}, {"model_args", options.model_arguments}, {"model_num_parameters", backend.parameters},
+                   {"model_sha", backend.model_hash}, {"batch_size", nullptr}, {"device", "cpu"}, {"use_cache", nullptr},
+                   {"limit", options.limit ? Json(*options.limit) : Json()}, {"bootstrap_iters", 0}, {"gen_kwargs", nullptr}};
+  all["git_hash"] = nullptr;
+  all["date"] = options.started;
+  all["task_hashes"] = std::move(hashes);
+  all["model_source"] = "moe";
+  all["model_name"] = backend.model;
+  all["model_name_sanitized"] = sanitized(backend.model);
+  all["system_instruction"] = nullptr;
+  all["system_instruction_sha"] = nullptr;
+  all["fewshot_as_multiturn"] = false;
+  all["chat_template"] = chat ? Json(backend.chat_template) : Json();
+  all["chat_template_sha"] = chat ? Json(sha256_hex(backend.chat_template)) : Json();
+  all["start_time"] = options.started;
+  all["end_time"] = options.started + options.seconds;
+  all["total_evaluation_time_seconds"] = fmt::format("{}", options.seconds);
+  all["moe"] = {{"env", {{"engine_version", backend.engine_version}, {"kernels", backend.kernels}, {"threads", backend.threads},
+                         {"compute", backend.compute}, {"weights", backend.weights}, {"machine", backend.machine}}},
+                {"memory", {{"after_load_rss_bytes", backend.after_load_rss_bytes}, {"peak_rss_bytes", peak_resident_bytes()}}},
+                {"tasks", std::move(ours)}};
+  const std::string path = fmt::format("{}/results_{}.json", directory, stamp);
+  write_file_atomically(path, python_dump(all) + "\n");
+  return path;
+}
+
+}  // namespace moe::eval

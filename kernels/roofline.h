@@ -1,0 +1,20 @@
+// The limits of this machine, measured in this process: what kernels are judged against.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/kernel_table.h"
+#include "kernels/thread_team.h"
+
+namespace moe::kernels {
+
+// Bytes per second the team reads together, each worker its own part of `bytes` of anonymous memory (huge
+// pages where granted; take several times the last-level cache). The best of the passes that fit in
+// `seconds`, two at least. Throws std::bad_alloc where memory is refused.
+double measure_read_bandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes, double seconds);
+
+// Floating-point operations per second (a fused multiply-add is two) in f32 with the widest vectors of
+// `table`, all workers together; the best of the passes that fit in `seconds`.
+double measure_fma_peak(const KernelTable& table, ThreadTeam& team, double seconds);
+
+}  // namespace moe::kernels

@@ -1,0 +1,94 @@
+// The table at the end of a run.
+#include "tools/moe_eval/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "eval/stats/proportion.h"
+
+namespace moe::tools {
+
+using namespace moe::eval;
+
+namespace {
+
+double share(std::size_t part, std::size_t whole) { return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole); }
+std::string percent(double value) { return fmt::format("{:.1f}", 100 * value); }
+
+std::string format_rows(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> width;
+  for (const auto& row : rows) {
+    width.resize(std::max(width.size(), row.size()));
+    for (std::size_t c = 0; c < row.size(); ++c) width[c] = std::max(width[c], row[c].size());
+  }
+  std::string out;
+  for (const auto& row : rows) {
+    std::string line;
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      // Names to the left, numbers to the right.
+      line += c < 2 ? fmt::format("{:<{}}  ", row[c], width[c]) : fmt::format("{:>{}}  ", row[c], width[c]);
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    out += line + '\n';
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string short_number(double value) {
+  constexpr const char* units[] = {"", " k", " M", " G", " T", " P", " E"};
+  std::size_t unit = 0;
+  while (value >= 999.5 && unit + 1 < std::size(units)) {
+    value /= 1000;
+    ++unit;
+  }
+  return fmt::format("{:.{}f}{}", value, unit == 0 ? 0 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0, units[unit]);
+}
+
+std::string result_table(const std::vector<FinishedCondition>& conditions) {
+  std::vector<std::vector<std::string>> rows = {{"task", "chain", "n", "correct %", "95 % interval", "of completed %",
+                                                 "truncated %", "unparsed %", "empty %", "FLOPs an item", "tokens an item"}};
+  std::string loud;
+  for (const FinishedCondition& finished : conditions) {
+    const Summary& s = finished.summary;
+    const std::size_t ran = s.finished - s.failed;
+    const bool scored = finished.condition->strategy->kind == Kind::loglikelihood;
+    for (const Tally& tally : s.tallies) {
+      const Interval interval = wilson(tally.correct, tally.scored);
+      const Flops flops = s.executed.total();
+      const double items = static_cast<double>(std::max<std::size_t>(ran, 1));
+      const auto tokens = s.prompt_tokens + s.answer_tokens + s.thought_tokens;
+      rows.push_back({finished.condition->label, tally.chain, fmt::format("{}", tally.scored),
+                      percent(share(tally.correct, tally.scored)),
+                      fmt::format("{} - {}", percent(interval.low), percent(interval.high)),
+                      scored ? "-" : percent(share(tally.completed_correct, s.completed)),
+                      scored ? "-" : percent(share(s.truncated, ran)), scored ? "-" : percent(share(tally.unparsed, ran)),
+                      scored ? "-" : percent(share(s.empty, ran)),
+                      short_number(static_cast<double>(flops.class_a + flops.class_b) / items),
+                      fmt::format("{:.0f}", static_cast<double>(tokens) / items)});
+    }
+    const std::string& name = finished.condition->label;
+    if (share(s.truncated, ran) > kLoudTruncation) {
+      loud += fmt::format("*** {}: {} of {} answers were CUT OFF at the token cap; the accuracy measures the cap as well "
+                          "(raise it with --max-tokens)\n", name, s.truncated, ran);
+    }
+    if (s.tied > 0) loud += fmt::format("{}: {} items had no single best choice; a tie counts as wrong\n", name, s.tied);
+    if (s.unclosed > 0) loud += fmt::format("{}: {} thoughts were never closed; no answer was read from them\n", name, s.unclosed);
+    for (const Tally& tally : s.tallies) {
+      if (tally.undecided > 0) {
+        loud += fmt::format("{}: {} verdicts of {} are undecided and count neither as right nor as parsed wrong\n", name,
+                            tally.undecided, tally.chain);
+      }
+    }
+    if (s.failed > 0) {
+      loud += fmt::format("*** {}: {} of {} items FAILED and are not in the accuracy; first reason: {}\n", name, s.failed,
+                          s.items, s.first_error);
+    }
+    if (s.interrupted) loud += fmt::format("{}: interrupted, {} of {} items are done\n", name, s.finished, s.items);
+  }
+  return format_rows(rows) + loud;
+}
+
+}  // namespace moe::tools
