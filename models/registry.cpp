@@ -63,7 +63,32 @@ const Family& family_of(const Config& config) {
   throw Error(ErrorKind::unsupported, Fault{config.file(), "model_type", "one of " + known, '"' + type + '"'});
 }
 
-Description describe(const std::filesystem::path& directory) {
+void apply(const RouterOverride& change, ModelSpec& spec) {
+  if (!change.experts_per_token && !change.renormalise) return;
+  bool any = false;
+  for (LayerSpec& layer : spec.layers) {
+    if (!layer.experts) continue;
+    any = true;
+    RouterSpec& r = layer.experts->router;
+    if (change.experts_per_token) {
+      const std::int32_t reachable = r.group_score == RouterSpec::GroupScore::none ? r.experts : r.experts / r.groups * r.groups_kept;
+      if (*change.experts_per_token < 1 || *change.experts_per_token > reachable) {
+        throw Error(ErrorKind::usage, Fault{"", "experts per token", fmt::format("1 to {}", reachable), std::to_string(*change.experts_per_token)});
+      }
+      r.top_k = *change.experts_per_token;
+    }
+    if (!change.renormalise) continue;
+    // A softmax over the chosen is a softmax over all that was renormalised; undone, it is one over all.
+    if (r.score == RouterSpec::Score::softmax_of_chosen) {
+      if (!*change.renormalise) r.score = RouterSpec::Score::softmax;
+    } else {
+      r.renormalise = *change.renormalise;
+    }
+  }
+  if (!any) throw Error(ErrorKind::usage, Fault{"", "router settings", "a model with experts", "a dense " + spec.family + " model"});
+}
+
+Description describe(const std::filesystem::path& directory, const RouterOverride& change) {
   const Config config = Config::open(directory / "config.json");
   Description description;
   description.family = &family_of(config);
@@ -71,11 +96,13 @@ Description describe(const std::filesystem::path& directory) {
   description.spec = description.family->describe(config);
   add_stop_ids(description.spec, config, directory);
   validate(description.spec, config.file());
+  apply(change, description.spec);
   return description;
 }
 
-std::shared_ptr<const Model> load_model(const std::filesystem::path& directory, const LoadOptions& options) {
-  Description description = describe(directory);
+std::shared_ptr<const Model> load_model(const std::filesystem::path& directory, const LoadOptions& options,
+                                        const RouterOverride& change) {
+  Description description = describe(directory, change);
   auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(directory));
   // The locator refers to a spec that outlives it: the model keeps its own copy.
   const ModelSpec spec = description.spec;

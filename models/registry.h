@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "engine/runtime/model.h"
 #include "models/family.h"
@@ -18,10 +19,19 @@ struct Description {
 // The family that config.json's model_type names. Error(unsupported) lists the known ones.
 const Family& family_of(const Config& config);
 
+// Changes to a checkpoint's routing, for experiments.
+struct RouterOverride {
+  std::optional<std::int32_t> experts_per_token;
+  std::optional<bool> renormalise;  // the chosen weights sum to 1, or are left as the softmax over all experts gives them
+};
+// Throws Error(usage) where the model has no experts or cannot choose that many.
+void apply(const RouterOverride& change, ModelSpec& spec);
+
 // Reads and checks the description. Errors: io, format, config, unsupported.
-Description describe(const std::filesystem::path& directory);
+Description describe(const std::filesystem::path& directory, const RouterOverride& change = {});
 
 // Describes, checks every tensor, loads.
-std::shared_ptr<const Model> load_model(const std::filesystem::path& directory, const LoadOptions& options = {});
+std::shared_ptr<const Model> load_model(const std::filesystem::path& directory, const LoadOptions& options = {},
+                                        const RouterOverride& change = {});
 
 }  // namespace moe::models

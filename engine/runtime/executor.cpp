@@ -36,7 +36,7 @@ Executor::Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team
       team_(team),
       table_(options.kernels != nullptr ? *options.kernels : kernels::select_kernels()),
       pool_(std::make_shared<KvPool>(model_->kv_layout(), options.kv_budget_bytes)),
-      pass_(std::make_unique<Pass>(*model_, table_, team)) {}
+      pass_(std::make_unique<Pass>(*model_, table_, team, options.routing)) {}
 
 Executor::~Executor() = default;
 
@@ -82,8 +82,9 @@ void Executor::recompute_if_regime_changes(const Feed& feed, CostMeter* executed
   }
 }
 
-Executor::Pass::Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team)
-    : model_(model), spec_(model.spec()), ops_(table, team), angles_(spec_.ropes.size()) {}
+Executor::Pass::Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team,
+                     RoutingStats* routing)
+    : model_(model), spec_(model.spec()), ops_(table, team), routing_(routing), angles_(spec_.ropes.size()) {}
 
 std::span<const float> Executor::Pass::run(std::span<const Feed> feeds, CostMeter* executed) {
   executed_ = executed;

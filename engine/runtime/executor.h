@@ -7,6 +7,7 @@
 
 #include "engine/runtime/cost_meter.h"
 #include "engine/runtime/model.h"
+#include "engine/runtime/routing_stats.h"
 #include "engine/runtime/sequence.h"
 #include "kernels/kernel_table.h"
 #include "kernels/thread_team.h"
@@ -31,6 +32,7 @@ class Executor {
   struct Options {
     const kernels::KernelTable* kernels = nullptr;  // null: the best this processor has
     std::size_t kv_budget_bytes = SIZE_MAX;
+    RoutingStats* routing = nullptr;               // told of every choice of experts; must outlive the executor
   };
   // `team` must outlive the executor.
   Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options);

@@ -119,6 +119,7 @@ void Executor::Pass::experts(std::int32_t index, const float* x, const float* ro
   const std::int64_t hidden = spec_.hidden, k = e.router.top_k;
   choose_experts(index, router_in);
   tally_choices(index);
+  if (routing_ != nullptr) routing_->add(index, chosen_, chosen_weights_);
 
   // Counting sort of the (row, choice) slots by expert, rows ascending within an expert.
   expert_begin_.assign(e.router.experts + 1, 0);

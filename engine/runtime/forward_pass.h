@@ -26,7 +26,7 @@ class Buffer {
 
 class Executor::Pass {
  public:
-  Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team);
+  Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team, RoutingStats* routing);
   std::span<const float> run(std::span<const Feed> feeds, CostMeter* executed);
 
  private:
@@ -76,6 +76,7 @@ class Executor::Pass {
   const Model& model_;
   const ModelSpec& spec_;
   Ops ops_;
+  RoutingStats* routing_;
   CostMeter* executed_ = nullptr;
 
   std::vector<Span> spans_;                  // of the rows that still run

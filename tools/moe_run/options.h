@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/runtime/sampler.h"
+#include "models/registry.h"
 
 namespace moe::tools {
 
@@ -26,6 +27,9 @@ struct RunOptions {
   std::int32_t logprobs = -1;
   bool json = false, verbose = false;
   std::string dump_logits;
+  models::RouterOverride router;
+  std::string routing_stats;
+  std::int32_t routing_window = 64;
   std::string compute = "f32", weights = "native";
 };
 

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "engine/base/atomic_file.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/json.h"
@@ -22,6 +23,7 @@
 #include "tools/common/memory.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
+#include "tools/common/routing_json.h"
 #include "tools/moe_run/npy_writer.h"
 #include "tools/moe_run/options.h"
 #include "tools/moe_run/report.h"
@@ -95,7 +97,8 @@ class Output {
   std::string text_;
 };
 
-std::shared_ptr<const Model> load(const std::filesystem::path& directory, kernels::ThreadTeam& team) {
+std::shared_ptr<const Model> load(const std::filesystem::path& directory, kernels::ThreadTeam& team,
+                                  const models::RouterOverride& router) {
   std::unique_ptr<Progress> progress;
   LoadOptions options;
   options.team = &team;
@@ -103,7 +106,7 @@ std::shared_ptr<const Model> load(const std::filesystem::path& directory, kernel
     if (!progress) progress = std::make_unique<Progress>("loading", std::uint64_t(total), ProgressUnit::bytes);
     progress->update(std::uint64_t(done));
   };
-  return models::load_model(directory, options);
+  return models::load_model(directory, options, router);
 }
 
 }  // namespace
@@ -135,9 +138,15 @@ int run(const RunOptions& o) {
   if (facts.prompt_ids.empty()) throw Error(ErrorKind::usage, "the prompt is empty: there is nothing to continue");
   if (!tokenizer && !o.stop.empty()) throw Error(ErrorKind::usage, "--stop needs a tokenizer, and the model directory has none");
 
-  const std::shared_ptr<const Model> model = load(directory, team);
+  const std::shared_ptr<const Model> model = load(directory, team, o.router);
   Executor::Options executor_options;
   executor_options.kernels = &kernels;
+  std::unique_ptr<RoutingStats> routing;
+  if (!o.routing_stats.empty()) {
+    routing = std::make_unique<RoutingStats>(model->spec(), o.routing_window);
+    if (routing->layers().empty()) throw Error(ErrorKind::usage, Fault{"", "--routing-stats", "a model with experts", "a dense model"});
+    executor_options.routing = routing.get();
+  }
   Executor executor(model, team, executor_options);
   facts.load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   facts.after_load_rss = resident_bytes();
@@ -175,6 +184,7 @@ int run(const RunOptions& o) {
   progress.reset();
   const std::string text = output.finish();
   if (dump) dump->finish();
+  if (routing) write_file_atomically(o.routing_stats, routing_json(*routing).dump(1) + "\n");
   if (tokenizer) facts.text = text;
   facts.finish_reason = name(facts.generation.finish);
   facts.with_logprobs = o.logprobs >= 0;
