@@ -38,11 +38,12 @@ inline double fma_peak(const KernelTable& table) {
 inline double read_bandwidth() {
   static ThreadTeam one(1);
   static const double bandwidth =
-      measure_read_bandwidth(select_kernels(""), one, std::int64_t{256} << 20, 1.0);
+      measure_read_bandwidth(select_kernels(""), one, std::int64_t{96} << 20, 1.0);
   return bandwidth;
 }
 
-// Reports the best iteration, in processor time of this thread: other work on the machine only ever makes one slower.
+// Reports the best iteration, in processor time of this thread: other work on the machine only ever makes one
+// slower.
 class BestTime {
  public:
   void start() { begin_ = now(); }
