@@ -30,6 +30,6 @@ say "generate"
 
 say "score"
 # Real data if the user names some, else the small sample that comes with the project.
-data=${MOE_DATA:-tests/data}
+data=${MOE_DATA:-tests/data/sample}
 "$bin/moe-eval" run -m run/smollm2 --tasks arc_challenge --limit 40 --data "$data" -o run/results
-"$bin/moe-eval" run -m run/smollm2 --tasks gsm8k_zero_shot --limit 8 --data "$data" -o run/results
+"$bin/moe-eval" run -m run/smollm2 --tasks gsm8k --strategy zero_shot --limit 8 --data "$data" -o run/results
