@@ -1,6 +1,7 @@
 // Tells the formats apart.
 #include "engine/convert/convert.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/base/error.h"
@@ -12,6 +13,12 @@
 
 namespace moe {
 namespace {
+
+// "org/name": anything else that is not there can only be a path.
+bool may_be_a_model_name(const std::string& text) {
+  const bool one_slash = std::count(text.begin(), text.end(), '/') == 1;
+  return one_slash && text.front() != '/' && text.front() != '.' && text.back() != '/';
+}
 
 bool begins_with(const std::filesystem::path& path, const char* magic) {
   const MappedFile file = MappedFile::open(path);
@@ -34,6 +41,10 @@ ModelImage read_any_model(const std::filesystem::path& input, const std::optiona
   if (file) {
     throw Error(ErrorKind::unsupported, Fault{input.string(), "", "a GGUF file, a llama2.c .bin file or a Hugging Face directory",
                                               "a file of another kind"});
+  }
+  if (fs::is_directory(input, error)) return read_hf_model(input);
+  if (!may_be_a_model_name(input.string())) {
+    throw Error(ErrorKind::io, Fault{input.string(), "", "a model file or directory", "nothing of that name"});
   }
   return read_hf_model(resolve_model(input.string()));
 }

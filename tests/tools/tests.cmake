@@ -4,3 +4,7 @@ foreach(name IN ITEMS test_tools_common)
     target_link_libraries(${name} PRIVATE moe_tools_common)
   endif()
 endforeach()
+# Tests that run a program need it built.
+if(TARGET test_tools_moe_convert)
+  add_dependencies(test_tools_moe_convert moe-convert)
+endif()
