@@ -1,4 +1,4 @@
-// The measured limits are of the order of what machines do, and grow with vectors.
+// The measured limits are of the order of what machines do, instrumented and overloaded ones included.
 #include "kernels/roofline.h"
 
 #include "tests/kernels/support.h"
@@ -10,10 +10,10 @@ TEST(Roofline, LimitsArePlausible) {
   ThreadTeam team(2);
   for (const KernelTable* table : all_tables()) {
     const double bandwidth = measure_read_bandwidth(*table, team, std::int64_t{8} << 20, 0.02);
-    EXPECT_GT(bandwidth, 1e7) << table->name;
+    EXPECT_GT(bandwidth, 1e5) << table->name;
     EXPECT_LT(bandwidth, 1e13) << table->name;
     const double peak = measure_fma_peak(*table, team, 0.02);
-    EXPECT_GT(peak, 1e8) << table->name;
+    EXPECT_GT(peak, 1e5) << table->name;
     EXPECT_LT(peak, 1e13) << table->name;
   }
 }
