@@ -110,7 +110,7 @@ def json_texts():
         "exponent": "[1e]", "comma": "[1,]", "two": "1 2", "comment": "[1 /* */]", "single": "['a']", "nan": "[NaN]",
         "infinity": "[Infinity, -Infinity]", "twice": '{"a":1,"a":2}', "deep": "[" * 900, "deep_closed":
         "[" * 1500 + "]" * 1500, "colon": '{"a" 1}', "key": "{1:2}", "empty": "", "spaces": " \t\r\n ", "word": "nul",
-        "hex": r'"\u12g4"', "open": '"abc', "object_comma": '{"a":1,}',
+        "zero_byte": b"7\0]", "hex": r'"\u12g4"', "open": '"abc', "object_comma": '{"a":1,}',
     }
     for name, data in seeds.items():
         put("json", name, data)
