@@ -33,7 +33,8 @@ std::string read_maybe_gzip(const fs::path& path) {
 std::shared_ptr<const Tokenizer> load(const std::string& name) {
   const fs::path folder = shared_data() / "tokenizers" / name;
   for (const char* file : {"tokenizer.json", "tokenizer.json.gz"})
-    if (fs::exists(folder / file)) return Tokenizer::parse(read_maybe_gzip(folder / file), (folder / file).string());
+    if (fs::exists(folder / file))
+      return Tokenizer::parse(read_maybe_gzip(folder / file), (folder / file).string());
   return nullptr;
 }
 
