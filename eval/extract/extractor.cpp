@@ -16,28 +16,32 @@ AnswerKind answer_kind_from_name(std::string_view name) {
 
 std::string_view answer_kind_name(AnswerKind kind) {
   switch (kind) {
-    case AnswerKind::number: return "number";
-    case AnswerKind::math: return "math";
-    case AnswerKind::choice: return "choice";
+    case AnswerKind::number:
+      return "number";
+    case AnswerKind::math:
+      return "math";
+    case AnswerKind::choice:
+      return "choice";
   }
   return "";
 }
 
 const std::vector<Chain>& extractor_chains() {
   static const std::vector<Chain> table = {
-      {"strict", "only the answer formats that prompts ask for: ####, \\boxed, a bare label", Comparison::value,
-       false, chains::strict},
-      {"lenient", "strict, then 'the answer is', then the last number, formula or label", Comparison::value, false,
-       chains::lenient},
+      {"strict", "only the answer formats that prompts ask for: ####, \\boxed, a bare label",
+       Comparison::value, false, chains::strict},
+      {"lenient", "strict, then 'the answer is', then the last number, formula or label", Comparison::value,
+       false, chains::lenient},
       {"study-v1", "arXiv 2604.07035 version 1", Comparison::study_text, true, chains::study_v1},
       {"study-v3", "arXiv 2604.07035 version 3", Comparison::study_text, true, chains::study_v3},
-      {"study-final", "its rationale ablation: the last '#### letter', thoughts included", Comparison::study_text,
-       true, chains::study_final},
-      {"study-lenient", "its diagnostic parser for letters", Comparison::study_text, true, chains::study_lenient},
+      {"study-final", "its rationale ablation: the last '#### letter', thoughts included",
+       Comparison::study_text, true, chains::study_final},
+      {"study-lenient", "its diagnostic parser for letters", Comparison::study_text, true,
+       chains::study_lenient},
       {"strict-match", "lm_eval gsm8k: the first '#### number'", Comparison::harness_number, false,
        chains::strict_match},
-      {"strict-match-cot", "lm_eval gsm8k_cot: the first 'The answer is number'", Comparison::harness_number, false,
-       chains::strict_match_cot},
+      {"strict-match-cot", "lm_eval gsm8k_cot: the first 'The answer is number'", Comparison::harness_number,
+       false, chains::strict_match_cot},
       {"flexible-extract", "lm_eval gsm8k: the last run of digits", Comparison::harness_number, false,
        chains::flexible_extract},
       {"minerva", "lm_eval minerva_math: 'Final Answer: The final answer is'", Comparison::value, false,

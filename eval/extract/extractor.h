@@ -26,8 +26,8 @@ struct Question {
 
 // A response as the engine or a stored record gives it. The views must outlive the call.
 struct Response {
-  std::string_view text;         // all that was generated, thought and its markers included
-  std::string_view answer;       // what stands outside the thought (= text where the model does not think)
+  std::string_view text;          // all that was generated, thought and its markers included
+  std::string_view answer;        // what stands outside the thought (= text where the model does not think)
   bool thought_unclosed = false;  // the thought never ended: there is no answer to read
   bool truncated = false;         // stopped by a cap, so the last words may be cut
 };

@@ -1,4 +1,5 @@
-// The filters that lm_eval 0.4 applies to the tasks we share with it, quirks included (first match, "[invalid]").
+// The filters that lm_eval 0.4 applies to the tasks we share with it, quirks included (first match,
+// "[invalid]").
 #include <algorithm>
 #include <optional>
 
@@ -45,7 +46,9 @@ Extraction strict_match_cot(const Question&, std::string_view text, bool) {
 }
 
 Extraction flexible_extract(const Question&, std::string_view text, bool) {
-  const auto in_run = [&](std::size_t at) { return at < text.size() && (is_number_byte(text[at]) || text[at] == '$'); };
+  const auto in_run = [&](std::size_t at) {
+    return at < text.size() && (is_number_byte(text[at]) || text[at] == '$');
+  };
   std::optional<std::string_view> last;
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t begin = text[at] == '-' ? at + 1 : at;
@@ -67,7 +70,8 @@ Extraction minerva(const Question&, std::string_view text, bool) {
   // The harness appends the closing sentence itself, so an answer cut before it still counts.
   const std::string whole = std::string(text) + std::string(kEnd);
   const std::string_view view = whole;
-  // Where a value may end: before one character of any kind but a line feed, a space, and the closing sentence.
+  // Where a value may end: before one character of any kind but a line feed, a space, and the closing
+  // sentence.
   std::vector<std::size_t> ends;
   for (std::size_t at = view.find(kEnd); at != std::string_view::npos; at = view.find(kEnd, at + 1)) {
     if (at < 2 || view[at - 1] != ' ' || view[at - 2] == '\n') continue;

@@ -19,13 +19,14 @@ const std::string* label_at(const Question& question, std::string_view text, std
   if (!is_word_boundary(text, at)) return nullptr;
   for (const std::string& label : labels_of(question)) {
     if (label.empty()) continue;
-    const bool same = any_case ? starts_with_nocase(text, at, lower_ascii(label)) : text.substr(at, label.size()) == label;
+    const bool same =
+        any_case ? starts_with_nocase(text, at, lower_ascii(label)) : text.substr(at, label.size()) == label;
     if (!same || !is_word_boundary(text, at + label.size())) continue;
     const std::size_t end = at + label.size();
     const bool number = is_ascii_digit(label.back());
     // 3.5, 3,000 and 3/4 are numbers, not label 3.
-    if (number && end + 1 < text.size() && std::string_view(".,/").find(text[end]) != std::string_view::npos &&
-        is_ascii_digit(text[end + 1])) {
+    if (number && end + 1 < text.size() &&
+        std::string_view(".,/").find(text[end]) != std::string_view::npos && is_ascii_digit(text[end + 1])) {
       continue;
     }
     if (number && at > 0 && std::string_view(".,/-").find(text[at - 1]) != std::string_view::npos && at > 1 &&
@@ -43,11 +44,13 @@ bool is_article(std::string_view text, std::size_t at, const std::string& label)
   const std::size_t end = at + label.size();
   const std::size_t next = skip_space(text, end);
   if (next == end || next >= text.size()) return false;
-  return text[next] >= 'a' && text[next] <= 'z' && text.substr(next, 3) != "is " && text.substr(next, 3) != "or " &&
-         text.substr(next, 4) != "and ";
+  return text[next] >= 'a' && text[next] <= 'z' && text.substr(next, 3) != "is " &&
+         text.substr(next, 3) != "or " && text.substr(next, 4) != "and ";
 }
 
-bool is_dressing(char c) { return std::string_view(" \t\r\n()[]{}*_`\"'.:,-").find(c) != std::string_view::npos; }
+bool is_dressing(char c) {
+  return std::string_view(" \t\r\n()[]{}*_`\"'.:,-").find(c) != std::string_view::npos;
+}
 
 std::size_t skip_dressing(std::string_view text, std::size_t at) {
   while (at < text.size() && is_dressing(text[at])) ++at;
@@ -89,7 +92,8 @@ std::optional<std::string> leading_label(const Question& question, std::string_v
   const std::size_t end = at + label->size();
   const bool same_case = text.compare(at, label->size(), *label) == 0;
   const std::size_t next = text.find_first_not_of(" \t", end);
-  const bool apart = next == std::string::npos || std::string_view(").:,]}*\n-").find(text[next]) != std::string_view::npos;
+  const bool apart =
+      next == std::string::npos || std::string_view(").:,]}*\n-").find(text[next]) != std::string_view::npos;
   if (apart || named) return *label;
   if (!same_case || is_article(text, at, *label)) return std::nullopt;
   // "3 apples" names a count, not option 3.
@@ -127,8 +131,10 @@ std::optional<std::string> math_value(std::string_view content) {
     before = text;
     text = strip(strip_bytes(text, '*'));
     if (text.size() >= 2 && text.front() == '$' && text.back() == '$') text = strip(strip_bytes(text, '$'));
-    const std::string_view open = text.substr(0, 2), close = text.size() >= 4 ? text.substr(text.size() - 2) : "";
-    if ((open == "\\(" && close == "\\)") || (open == "\\[" && close == "\\]")) text = text.substr(2, text.size() - 4);
+    const std::string_view open = text.substr(0, 2),
+                           close = text.size() >= 4 ? text.substr(text.size() - 2) : "";
+    if ((open == "\\(" && close == "\\)") || (open == "\\[" && close == "\\]"))
+      text = text.substr(2, text.size() - 4);
     if (text.size() > 1 && text.back() == '.' && text[text.size() - 2] != '.') text.remove_suffix(1);
   }
   if (text.empty()) return std::nullopt;
@@ -174,12 +180,15 @@ std::optional<std::string> math_of_sentence(std::string_view content) {
   const std::string_view text = strip(content);
   const std::size_t formula = text.find_first_of("$\\");
   if (formula != std::string_view::npos && formula <= 40) {
-    const bool delimited = text[formula] == '$' || text.substr(formula, 2) == "\\(" || text.substr(formula, 2) == "\\[";
+    const bool delimited =
+        text[formula] == '$' || text.substr(formula, 2) == "\\(" || text.substr(formula, 2) == "\\[";
     if (delimited) {
-      const std::string_view mark = text.substr(formula, text[formula] == '$' ? (text.substr(formula, 2) == "$$" ? 2 : 1) : 2);
+      const std::string_view mark =
+          text.substr(formula, text[formula] == '$' ? (text.substr(formula, 2) == "$$" ? 2 : 1) : 2);
       const std::string_view end_mark = mark == "\\(" ? "\\)" : mark == "\\[" ? "\\]" : mark;
       const std::size_t end = text.find(end_mark, formula + mark.size());
-      if (end != std::string_view::npos) return math_value(text.substr(formula, end + end_mark.size() - formula));
+      if (end != std::string_view::npos)
+        return math_value(text.substr(formula, end + end_mark.size() - formula));
       if (text[formula] == '$') return math_value(text.substr(formula + 1));
     }
   }

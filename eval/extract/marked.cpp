@@ -12,7 +12,9 @@ namespace {
 constexpr std::size_t kLongestSentence = 400;
 constexpr std::size_t kLongestBridge = 80;  // between "answer" and its verb
 
-std::size_t line_end(std::string_view text, std::size_t at) { return std::min(text.find('\n', at), text.size()); }
+std::size_t line_end(std::string_view text, std::size_t at) {
+  return std::min(text.find('\n', at), text.size());
+}
 
 void add_hash(std::string_view text, std::size_t at, std::vector<Marked>& out) {
   std::size_t begin = at + 4;
@@ -101,7 +103,8 @@ std::vector<Marked> explicit_marks(std::string_view text) {
       hash_line = line_end(text, at);
     }
   }
-  std::stable_sort(out.begin(), out.end(), [](const Marked& a, const Marked& b) { return a.position < b.position; });
+  std::stable_sort(out.begin(), out.end(),
+                   [](const Marked& a, const Marked& b) { return a.position < b.position; });
   return out;
 }
 

@@ -14,12 +14,12 @@ struct Marked {
   bool at_end = false;       // nothing shows that the content is complete: it runs into the end of the text
 };
 
-// '####' marks (content: the rest of the line) and \boxed or \fbox (content: the braces', nested ones included, or
-// what follows without braces up to a space or '$'), in the order of the text. Linear.
+// '####' marks (content: the rest of the line) and \boxed or \fbox (content: the braces', nested ones
+// included, or what follows without braces up to a space or '$'), in the order of the text. Linear.
 std::vector<Marked> explicit_marks(std::string_view text);
 
-// Sentences that name the answer: "the answer is X", "Final answer: X", "**Answer:** X" (X may stand on the next
-// line), in the order of the text. Content is cut at 400 bytes, which keeps this linear.
+// Sentences that name the answer: "the answer is X", "Final answer: X", "**Answer:** X" (X may stand on the
+// next line), in the order of the text. Content is cut at 400 bytes, which keeps this linear.
 std::vector<Marked> answer_sentences(std::string_view text);
 
 }  // namespace moe::eval

@@ -9,7 +9,8 @@
 namespace moe::eval {
 namespace {
 
-constexpr std::array<std::string_view, 6> kMinusSigns = {"-", "\u2212", "\u2013", "\u2010", "\u2011", "\ufe63"};
+constexpr std::array<std::string_view, 6> kMinusSigns = {"-",      "\u2212", "\u2013",
+                                                         "\u2010", "\u2011", "\ufe63"};
 constexpr std::array<std::string_view, 6> kCurrency = {"$", "\u20ac", "\u00a3", "\u00a5", "\u20b9", "\\$"};
 
 bool has_at(std::string_view text, std::size_t at, std::string_view what) {
@@ -21,8 +22,8 @@ std::size_t digits_end(std::string_view text, std::size_t at) {
   return at;
 }
 
-// Digits with well-placed thousands separators: a comma, a thin space or an apostrophe before exactly three digits.
-// Appends the bare digits to `out`.
+// Digits with well-placed thousands separators: a comma, a thin space or an apostrophe before exactly three
+// digits. Appends the bare digits to `out`.
 std::size_t read_whole(std::string_view text, std::size_t at, std::string& out) {
   std::size_t end = digits_end(text, at);
   out += text.substr(at, end - at);
@@ -58,8 +59,9 @@ bool read_sign(std::string_view text, std::size_t& begin, std::size_t from) {
     for (const std::string_view sign : kMinusSigns) {
       if (begin < from + sign.size() || !has_at(text, begin - sign.size(), sign)) continue;
       const CodePoint before = code_point_before(text, begin - sign.size());
-      const bool joins = before.bytes > 0 && (is_word(before.value) || before.value == ')' || before.value == '%' ||
-                                              before.value == '-' || before.value == '.');
+      const bool joins =
+          before.bytes > 0 && (is_word(before.value) || before.value == ')' || before.value == '%' ||
+                               before.value == '-' || before.value == '.');
       if (joins) continue;
       begin -= sign.size();
       negative = moved = true;
@@ -106,7 +108,8 @@ std::string read_denominator(std::string_view text, std::size_t at, std::size_t&
 }
 
 // a b/c as (a*c + b)/c in decimal digits; short parts only, so that plain integers suffice.
-std::optional<std::string> mixed(const std::string& whole, const std::string& top, const std::string& bottom) {
+std::optional<std::string> mixed(const std::string& whole, const std::string& top,
+                                 const std::string& bottom) {
   if (whole.size() > 6 || top.size() > 6 || bottom.size() > 6) return std::nullopt;
   const long long w = std::stoll(whole), t = std::stoll(top), b = std::stoll(bottom);
   if (b == 0 || t >= b) return std::nullopt;
@@ -146,7 +149,7 @@ NumberInText read_number(std::string_view text, std::size_t at, std::size_t from
     }
   }
   if (bottom.empty()) shift_point(whole, fraction, zeros_of_word(text, end, end));
-  if (whole.empty()) whole = "0";
+  if (whole.empty()) whole.push_back('0');
   if (negative) out.value += '-';
   out.value += whole;
   if (!fraction.empty()) out.value += "." + fraction;
@@ -185,7 +188,8 @@ std::optional<std::string> number_alone(std::string_view dressed) {
   if (equals != std::string_view::npos) text = text.substr(equals + 1);
   const auto number = next_number(text, 0);
   if (!number || next_number(text, number->end)) return std::nullopt;
-  // What stands around it may only be words, spaces and closing punctuation: an operator makes it an expression.
+  // What stands around it may only be words, spaces and closing punctuation: an operator makes it an
+  // expression.
   for (const std::string_view side : {text.substr(0, number->begin), text.substr(number->end)}) {
     for (const char c : side) {
       if (c == '+' || c == '*' || c == '^' || c == '_' || c == '\\' || c == '<' || c == '>' || c == '!' ||
@@ -196,7 +200,8 @@ std::optional<std::string> number_alone(std::string_view dressed) {
   }
   // A letter against the last digit is a unit (5kg) only if it is a word, not a variable (5x).
   if (number->end < text.size() && is_ascii_letter(text[number->end]) &&
-      (number->end + 1 >= text.size() || !is_ascii_letter(text[number->end + 1])) && equals == std::string_view::npos) {
+      (number->end + 1 >= text.size() || !is_ascii_letter(text[number->end + 1])) &&
+      equals == std::string_view::npos) {
     const char unit = lower_ascii(text[number->end]);
     if (unit == 'x' || unit == 'y' || unit == 'z' || unit == 'n') return std::nullopt;
   }
@@ -205,19 +210,21 @@ std::optional<std::string> number_alone(std::string_view dressed) {
 
 std::string undress(std::string_view text) {
   // Commands that vanish, and commands that vanish but leave what their braces hold.
-  constexpr std::array<std::string_view, 14> kGone = {"\\left",  "\\right", "\\displaystyle", "\\quad", "\\(",
-                                                      "\\)",     "\\[",     "\\]",            "\\,",    "\\!",
-                                                      "\\;",     "\\:",     "\\ ",            "\\~"};
-  constexpr std::array<std::string_view, 13> kWrappers = {"\\boxed",  "\\fbox",   "\\textbf",    "\\textit", "\\text",
-                                                          "\\mathrm", "\\mathbf", "\\mathit",    "\\mbox",   "\\bold",
-                                                          "\\mathsf", "\\emph",   "\\underline"};
+  constexpr std::array<std::string_view, 14> kGone = {
+      "\\left", "\\right", "\\displaystyle", "\\quad", "\\(", "\\)", "\\[", "\\]", "\\,", "\\!", "\\;", "\\:",
+      "\\ ",    "\\~"};
+  constexpr std::array<std::string_view, 13> kWrappers = {
+      "\\boxed",  "\\fbox", "\\textbf", "\\textit", "\\text", "\\mathrm",   "\\mathbf",
+      "\\mathit", "\\mbox", "\\bold",   "\\mathsf", "\\emph", "\\underline"};
   std::string out;
-  std::string braces;  // what each open brace will turn into when it closes: 'x' nothing, '/' a fraction bar, '}' itself
+  std::string braces;  // what each open brace will turn into when it closes: 'x' nothing, '/' a fraction bar,
+                       // '}' itself
   char pending = 0;    // what the next opening brace is
   for (std::size_t at = 0; at < text.size();) {
     if (text[at] == '\\') {
       bool handled = false;
-      for (const std::string_view word : {std::string_view("\\dfrac"), std::string_view("\\tfrac"), std::string_view("\\frac")}) {
+      for (const std::string_view word :
+           {std::string_view("\\dfrac"), std::string_view("\\tfrac"), std::string_view("\\frac")}) {
         if (has_at(text, at, word) && has_at(text, at + word.size(), "{")) {
           pending = '/';
           at += word.size();

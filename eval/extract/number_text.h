@@ -21,12 +21,13 @@ std::optional<NumberInText> next_number(std::string_view text, std::size_t from)
 // The last number of the text.
 std::optional<NumberInText> last_number(std::string_view text);
 
-// Text that is one number and at most words around it (currency, units, an equation's left side): "$1,234.50",
-// "18 dollars a day", "x = 5", "\text{about } 7\%", "\frac{3}{4}". Nothing if it holds several numbers, or none.
+// Text that is one number and at most words around it (currency, units, an equation's left side):
+// "$1,234.50", "18 dollars a day", "x = 5", "\text{about } 7\%", "\frac{3}{4}". Nothing if it holds several
+// numbers, or none.
 std::optional<std::string> number_alone(std::string_view text);
 
-// Drops what only dresses a value: dollar signs and \( \) around formulas, \boxed, \text{} and font commands (what
-// they hold stays), spacing commands, markdown emphasis. {,} becomes a comma, \frac{a}{b} becomes a/b.
+// Drops what only dresses a value: dollar signs and \( \) around formulas, \boxed, \text{} and font commands
+// (what they hold stays), spacing commands, markdown emphasis. {,} becomes a comma, \frac{a}{b} becomes a/b.
 std::string undress(std::string_view text);
 
 }  // namespace moe::eval

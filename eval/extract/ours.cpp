@@ -1,5 +1,6 @@
-// Our own two chains. `strict` takes only the formats that prompts ask for; `lenient` goes on to what people would
-// still read as an answer. Both take the last mark, for models go on to revise, and to recite examples before it.
+// Our own two chains. `strict` takes only the formats that prompts ask for; `lenient` goes on to what people
+// would still read as an answer. Both take the last mark, for models go on to revise, and to recite examples
+// before it.
 #include <optional>
 
 #include "eval/extract/chains.h"
@@ -18,8 +19,10 @@ std::optional<std::string> marked_value(const Question& question, std::string_vi
       if (auto number = number_alone(content)) return number;
       return std::nullopt;
     }
-    case AnswerKind::math: return math_value(content);
-    case AnswerKind::choice: return leading_label(question, content);
+    case AnswerKind::math:
+      return math_value(content);
+    case AnswerKind::choice:
+      return leading_label(question, content);
   }
   return std::nullopt;
 }
@@ -34,7 +37,8 @@ Extraction last_mark(const Question& question, const std::vector<Marked>& marks,
   return {};
 }
 
-// "the answer is 5 + 3 = 8 apples": the number after the last equals sign of the sentence, else its first number.
+// "the answer is 5 + 3 = 8 apples": the number after the last equals sign of the sentence, else its first
+// number.
 std::optional<std::string> number_of_sentence(std::string_view content) {
   const std::string plain = undress(content);
   std::string_view text = plain;
@@ -52,9 +56,12 @@ std::optional<std::string> number_of_sentence(std::string_view content) {
 
 std::optional<std::string> sentence_value(const Question& question, std::string_view content) {
   switch (question.kind) {
-    case AnswerKind::number: return number_of_sentence(content);
-    case AnswerKind::math: return math_of_sentence(content);
-    case AnswerKind::choice: return leading_label(question, content);
+    case AnswerKind::number:
+      return number_of_sentence(content);
+    case AnswerKind::math:
+      return math_of_sentence(content);
+    case AnswerKind::choice:
+      return leading_label(question, content);
   }
   return std::nullopt;
 }
@@ -63,7 +70,8 @@ Extraction last_sentence(const Question& question, std::string_view text, bool t
   const std::vector<Marked> sentences = answer_sentences(text);
   for (auto sentence = sentences.rbegin(); sentence != sentences.rend(); ++sentence) {
     if (truncated && sentence->at_end) continue;
-    if (auto value = sentence_value(question, sentence->content)) return {*value, std::string(sentence->rule)};
+    if (auto value = sentence_value(question, sentence->content))
+      return {*value, std::string(sentence->rule)};
   }
   return {};
 }
@@ -114,7 +122,8 @@ Extraction strict(const Question& question, std::string_view text, bool truncate
     }
   } else if (question.kind == AnswerKind::number) {
     if (auto number = number_alone(strip(text)); number && text.find('=') == std::string_view::npos) {
-      if (strip(text).find('\n') == std::string_view::npos && strip(text).size() <= 40) return {*number, "whole-reply"};
+      if (strip(text).find('\n') == std::string_view::npos && strip(text).size() <= 40)
+        return {*number, "whole-reply"};
     }
   }
   return {};

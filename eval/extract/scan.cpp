@@ -31,7 +31,8 @@ CodePoint code_point_before(std::string_view text, std::size_t position) {
 bool is_space(std::int32_t code_point) {
   if (code_point < 0) return false;
   if (code_point < 0x80) {
-    return code_point == ' ' || (code_point >= 9 && code_point <= 13) || (code_point >= 0x1c && code_point <= 0x1f);
+    return code_point == ' ' || (code_point >= 9 && code_point <= 13) ||
+           (code_point >= 0x1c && code_point <= 0x1f);
   }
   return code_point == 0x85 || code_point == 0x2028 || code_point == 0x2029 ||
          utf8proc_category(code_point) == UTF8PROC_CATEGORY_ZS;
@@ -104,7 +105,8 @@ std::vector<std::string_view> split_lines(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
     const CodePoint here = code_point_at(text, at);
     const std::int32_t c = here.value;
-    const bool ends = (c >= 10 && c <= 13) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029;
+    const bool ends =
+        (c >= 10 && c <= 13) || (c >= 0x1c && c <= 0x1e) || c == 0x85 || c == 0x2028 || c == 0x2029;
     if (!ends) {
       at += here.bytes;
       continue;

@@ -9,8 +9,8 @@
 
 namespace moe::eval {
 
-// One code point and the bytes it takes. Bytes that are not UTF-8 come one at a time with value -1, a class of
-// their own (neither space, word nor digit), so that any text can be read to its end.
+// One code point and the bytes it takes. Bytes that are not UTF-8 come one at a time with value -1, a class
+// of their own (neither space, word nor digit), so that any text can be read to its end.
 struct CodePoint {
   std::int32_t value = -1;
   std::size_t bytes = 0;  // 0 only at the end of the text
@@ -19,8 +19,8 @@ struct CodePoint {
 CodePoint code_point_at(std::string_view text, std::size_t position);
 CodePoint code_point_before(std::string_view text, std::size_t position);
 
-// Python's str.isspace, str.isalnum-or-underscore and Unicode decimal digit: the classes \s, \w and \d that the
-// published extractors were written with.
+// Python's str.isspace, str.isalnum-or-underscore and Unicode decimal digit: the classes \s, \w and \d that
+// the published extractors were written with.
 bool is_space(std::int32_t code_point);
 bool is_word(std::int32_t code_point);
 bool is_digit(std::int32_t code_point);
@@ -31,10 +31,10 @@ std::size_t skip_space_back(std::string_view text, std::size_t position);
 // Whether the characters on the two sides of `position` differ in being a word character (\b).
 bool is_word_boundary(std::string_view text, std::size_t position);
 
-std::string_view strip(std::string_view text);                    // white space off both ends
-std::string_view strip_bytes(std::string_view text, char byte);   // one ASCII character off both ends
+std::string_view strip(std::string_view text);                     // white space off both ends
+std::string_view strip_bytes(std::string_view text, char byte);    // one ASCII character off both ends
 std::vector<std::string_view> split_lines(std::string_view text);  // Python's str.splitlines
-std::string collapse_space(std::string_view text);                // runs of space become one; ends stripped
+std::string collapse_space(std::string_view text);                 // runs of space become one; ends stripped
 
 inline char lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 inline char upper_ascii(char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; }

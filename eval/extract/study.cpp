@@ -1,5 +1,6 @@
-// How the study arXiv 2604.07035 read its models' responses: published behaviour, quirks included, so that its
-// own columns come out. Written as scanners instead of regular expressions, so each takes time linear in the text.
+// How the study arXiv 2604.07035 read its models' responses: published behaviour, quirks included, so that
+// its own columns come out. Written as scanners instead of regular expressions, so each takes time linear in
+// the text.
 #include <algorithm>
 #include <optional>
 
@@ -18,7 +19,8 @@ bool is_letter_to(char c, char last) { return upper_ascii(c) >= 'A' && upper_asc
 // The next place at or after `from` where the ASCII letters A..E (any case) stand alone; npos if none.
 std::size_t next_lone_letter(std::string_view text, std::size_t from) {
   for (std::size_t at = from; at < text.size(); ++at) {
-    if (is_letter_to(text[at], 'E') && is_word_boundary(text, at) && is_word_boundary(text, at + 1)) return at;
+    if (is_letter_to(text[at], 'E') && is_word_boundary(text, at) && is_word_boundary(text, at + 1))
+      return at;
   }
   return std::string_view::npos;
 }
@@ -127,7 +129,8 @@ std::optional<char> letter_to_line_end(std::string_view text, std::size_t at) {
   return text[at];
 }
 
-// Version 3's TruthfulQA: only a letter that is the whole reply, or that a marker or a line of its own sets apart.
+// Version 3's TruthfulQA: only a letter that is the whole reply, or that a marker or a line of its own sets
+// apart.
 Extraction marked_letter(std::string_view response) {
   const std::string_view text = strip(response);
   if (text.size() == 1 && is_letter_to(text[0], 'Z')) return letter_found(text[0], "whole-reply");
@@ -164,7 +167,8 @@ Extraction marked_letter(std::string_view response) {
 // The letter A..E with a word boundary after it, past white space at `at`.
 std::optional<char> bounded_letter(std::string_view text, std::size_t at) {
   at = skip_space(text, at);
-  if (at >= text.size() || !is_letter_to(text[at], 'E') || !is_word_boundary(text, at + 1)) return std::nullopt;
+  if (at >= text.size() || !is_letter_to(text[at], 'E') || !is_word_boundary(text, at + 1))
+    return std::nullopt;
   return text[at];
 }
 
@@ -197,7 +201,8 @@ std::optional<char> last_named_letter(std::string_view text) {
 // Closed think blocks and stray think tags become a space.
 std::string without_think_tags(std::string_view text) {
   constexpr std::string_view kOpen = "<think>", kClose = "</think>";
-  std::size_t last_close = 0;  // no block closes after this place: looked up once, so that many opens stay linear
+  std::size_t last_close =
+      0;  // no block closes after this place: looked up once, so that many opens stay linear
   for (std::size_t at = 0; at < text.size(); ++at) {
     if (starts_with_nocase(text, at, kClose)) last_close = at;
   }
@@ -237,18 +242,24 @@ std::string without_think_tags(std::string_view text) {
 
 Extraction study_v1(const Question& question, std::string_view text, bool) {
   switch (question.kind) {
-    case AnswerKind::number: return number(text);
-    case AnswerKind::math: return math(text);
-    case AnswerKind::choice: return first_lone_letter(text);
+    case AnswerKind::number:
+      return number(text);
+    case AnswerKind::math:
+      return math(text);
+    case AnswerKind::choice:
+      return first_lone_letter(text);
   }
   return {};
 }
 
 Extraction study_v3(const Question& question, std::string_view text, bool) {
   switch (question.kind) {
-    case AnswerKind::number: return number(text);
-    case AnswerKind::math: return math(text);
-    case AnswerKind::choice: break;
+    case AnswerKind::number:
+      return number(text);
+    case AnswerKind::math:
+      return math(text);
+    case AnswerKind::choice:
+      break;
   }
   return question.task == "arc_challenge" ? first_lone_letter(text) : marked_letter(text);
 }
@@ -263,7 +274,8 @@ Extraction study_lenient(const Question&, std::string_view response, bool) {
   if (const auto letter = last_hash_letter(text)) return letter_found(*letter, "hash");
   if (const auto letter = last_named_letter(text)) return letter_found(*letter, "named");
   std::size_t last = std::string_view::npos;
-  for (std::size_t at = next_lone_letter(text, 0); at != std::string_view::npos; at = next_lone_letter(text, at + 1)) {
+  for (std::size_t at = next_lone_letter(text, 0); at != std::string_view::npos;
+       at = next_lone_letter(text, at + 1)) {
     last = at;
   }
   return last == std::string_view::npos ? Extraction{} : letter_found(text[last], "last-letter");

@@ -12,7 +12,8 @@ struct Markers {
   std::string_view open, close;
 };
 
-// In lower case; matched in any case. gpt-oss opens its answer with a channel of its own, which closes the thought.
+// In lower case; matched in any case. gpt-oss opens its answer with a channel of its own, which closes the
+// thought.
 constexpr std::array<Markers, 8> kMarkers = {{
     {"<think>", "</think>"},
     {"<thinking>", "</thinking>"},

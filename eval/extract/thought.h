@@ -11,9 +11,9 @@ struct ThoughtSplit {
   bool unclosed = false;    // a thought was opened after the last closed one and never ended
 };
 
-// Knows <think>, <thinking>, <thought>, <reasoning>, <|startofthink|>, [THINK], Gemma 4's <|channel>thought and
-// gpt-oss's channels. A closing marker without an opening one (the template opened the thought) closes what
-// stands before it.
+// Knows <think>, <thinking>, <thought>, <reasoning>, <|startofthink|>, [THINK], Gemma 4's <|channel>thought
+// and gpt-oss's channels. A closing marker without an opening one (the template opened the thought) closes
+// what stands before it.
 ThoughtSplit split_thought(std::string_view text);
 
 }  // namespace moe::eval

@@ -43,7 +43,8 @@ std::string study_gold(AnswerKind kind, std::string_view gold) {
   return gold_value(kind, gold);
 }
 
-// lm_eval's gsm8k metric: commas and dollar signs out, all up to the last "#### " out, a final stop out, lower case.
+// lm_eval's gsm8k metric: commas and dollar signs out, all up to the last "#### " out, a final stop out,
+// lower case.
 std::string harness_number(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -70,13 +71,15 @@ Verdict when(bool same) { return same ? Verdict::equal : Verdict::different; }
 
 Verdict by_value(const Question& question, std::string_view value, std::string_view gold) {
   switch (question.kind) {
-    case AnswerKind::choice: return when(lower_ascii(strip(value)) == lower_ascii(strip(gold)));
+    case AnswerKind::choice:
+      return when(lower_ascii(strip(value)) == lower_ascii(strip(gold)));
     case AnswerKind::number: {
       const std::string target = gold_value(question.kind, gold);
       const Verdict verdict = same_number(value, target);
       return verdict == Verdict::undecided ? math_equivalent(value, target) : verdict;
     }
-    case AnswerKind::math: return math_equivalent(value, gold_value(question.kind, gold));
+    case AnswerKind::math:
+      return math_equivalent(value, gold_value(question.kind, gold));
   }
   return Verdict::undecided;
 }
@@ -85,9 +88,12 @@ Verdict by_value(const Question& question, std::string_view value, std::string_v
 
 std::string_view verdict_name(Verdict verdict) {
   switch (verdict) {
-    case Verdict::equal: return "equal";
-    case Verdict::different: return "different";
-    case Verdict::undecided: return "undecided";
+    case Verdict::equal:
+      return "equal";
+    case Verdict::different:
+      return "different";
+    case Verdict::undecided:
+      return "undecided";
   }
   return "";
 }
@@ -115,7 +121,8 @@ Verdict same_number(std::string_view value, std::string_view gold) {
   return when(*a == *b);
 }
 
-Verdict grade(const Chain& chain, const Question& question, const Extraction& extraction, std::string_view gold) {
+Verdict grade(const Chain& chain, const Question& question, const Extraction& extraction,
+              std::string_view gold) {
   switch (chain.comparison) {
     case Comparison::value:
       return extraction.found() ? by_value(question, extraction.value, gold) : Verdict::different;
@@ -125,8 +132,10 @@ Verdict grade(const Chain& chain, const Question& question, const Extraction& ex
       return when(normal(extraction.value) == normal(study_gold(question.kind, gold)));
     }
     case Comparison::harness_number:
-      return when(harness_number(extraction.found() ? extraction.value : "[invalid]") == harness_number(gold));
-    case Comparison::harness_letters: return when(harness_letters(extraction.value) == harness_letters(gold));
+      return when(harness_number(extraction.found() ? extraction.value : "[invalid]") ==
+                  harness_number(gold));
+    case Comparison::harness_letters:
+      return when(harness_letters(extraction.value) == harness_letters(gold));
   }
   return Verdict::undecided;
 }

@@ -10,15 +10,16 @@ namespace {
 
 constexpr std::size_t kMostDigits = 400;
 
-// A run of digits with separators between groups of three; moves `at` past it. Leading zeros must not reach the
-// integer's reader, which takes them for octal.
+// A run of digits with separators between groups of three; moves `at` past it. Leading zeros must not reach
+// the integer's reader, which takes them for octal.
 std::string read_digits(std::string_view text, std::size_t& at) {
   std::string out;
   while (at < text.size()) {
     const char c = text[at];
     const bool separator = (c == ',' || c == '_' || c == ' ') && !out.empty() && at + 3 < text.size() &&
                            is_ascii_digit(text[at + 1]) && is_ascii_digit(text[at + 2]) &&
-                           is_ascii_digit(text[at + 3]) && (at + 4 >= text.size() || !is_ascii_digit(text[at + 4]));
+                           is_ascii_digit(text[at + 3]) &&
+                           (at + 4 >= text.size() || !is_ascii_digit(text[at + 4]));
     if (!is_ascii_digit(c) && !separator) break;
     if (!separator) out += c;
     ++at;

@@ -10,8 +10,8 @@ namespace moe::eval {
 using Integer = boost::multiprecision::cpp_int;
 using Rational = boost::multiprecision::cpp_rational;
 
-// [-+]digits[.digits][/digits], separators and blanks between digit groups allowed; at most 400 digits in all.
-// Nothing if the text is not such a number, or its denominator is zero.
+// [-+]digits[.digits][/digits], separators and blanks between digit groups allowed; at most 400 digits in
+// all. Nothing if the text is not such a number, or its denominator is zero.
 std::optional<Rational> parse_rational(std::string_view text);
 
 }  // namespace moe::eval

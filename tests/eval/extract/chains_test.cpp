@@ -59,10 +59,34 @@ TEST(Chains, ACapMayHaveCutTheValue) {
 
 TEST(Chains, HostileTextTakesLinearTime) {
   const auto start = std::chrono::steady_clock::now();
-  for (const std::string_view piece :
-       {"#### ", "\\boxed{", "answer is ", "<think>", "</think", "{", "}", "$", "1,", "1/", "- ", "A ", "\\[", "####\n",
-        "Final Answer: The final answer is", "I hope it is correct.", " ", "\n", "answer", "\xff", "9", "the answer is",
-        "\\frac{", "**", "< think", "\\boxed ", "a\u0301", "Final Answer: The final answer isI hope it is correct."}) {
+  for (const std::string_view piece : {"#### ",
+                                       "\\boxed{",
+                                       "answer is ",
+                                       "<think>",
+                                       "</think",
+                                       "{",
+                                       "}",
+                                       "$",
+                                       "1,",
+                                       "1/",
+                                       "- ",
+                                       "A ",
+                                       "\\[",
+                                       "####\n",
+                                       "Final Answer: The final answer is",
+                                       "I hope it is correct.",
+                                       " ",
+                                       "\n",
+                                       "answer",
+                                       "\xff",
+                                       "9",
+                                       "the answer is",
+                                       "\\frac{",
+                                       "**",
+                                       "< think",
+                                       "\\boxed ",
+                                       "a\u0301",
+                                       "Final Answer: The final answer isI hope it is correct."}) {
     std::string text;
     while (text.size() < 400'000) text += piece;
     for (const Chain& chain : extractor_chains()) {
@@ -74,7 +98,8 @@ TEST(Chains, HostileTextTakesLinearTime) {
     }
   }
   const auto seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  // 28 texts x 11 chains x 3 kinds of 400 KB: minutes if any rule were quadratic, tens of seconds under sanitizers.
+  // 28 texts x 11 chains x 3 kinds of 400 KB: minutes if any rule were quadratic, tens of seconds under
+  // sanitizers.
   EXPECT_LT(seconds, 120);
 }
 
