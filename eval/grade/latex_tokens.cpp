@@ -309,8 +309,10 @@ class Tokenizer {
     if (content.empty()) return;
     if (lower == "and" || lower == "or" || lower == ", and" || lower == ",")
       return add(Kind::mark, lower == "or" ? "or" : ",");
-    if (lower == "i" || lower == "e" || (content.size() == 1 && is_ascii_letter(content[0]))) {
-      // A lone capital is an option's letter, which the comparison of texts finds in a symbol too.
+    // A lone letter: a symbol or an option's letter; after a number a unit (12 m).
+    const bool after_number = !out_.list.empty() && out_.list.back().kind == Kind::number;
+    if (content.size() == 1 && is_ascii_letter(content[0]) &&
+        !(after_number && lower == content && lower != "i" && lower != "e")) {
       return add(Kind::symbol, content);
     }
     if (const auto it = named().find(lower); it != named().end()) return add(Kind::command, it->second);

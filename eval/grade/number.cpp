@@ -392,9 +392,9 @@ Verdict compare(const Number& a, const Number& b) {
   const Ball gap{left.re - right.re, left.im - right.im, 0, false};
   const Real slack = left.error + right.error + (magnitude(left) + magnitude(right)) * unit();
   if (magnitude(gap) > slack) return Verdict::different;
-  // Agreement counts where it is far finer than anything answers could differ by: to 30 places after the point
-  // (2^1000 and 2^1000 + 1 agree in all the digits a ball has), and to 60 digits or, where both cancel to
-  // nothing, 90 places.
+  // Agreement counts where it is far finer than anything answers could differ by: to 30 places after the
+  // point (2^1000 and 2^1000 + 1 agree in all the digits a ball has), and to 60 digits or, where both cancel
+  // to nothing, 90 places.
   static const Real places("1e-30"), digits("1e-60"), nothing("1e-90");
   const Real scale = std::max(magnitude(left), magnitude(right));
   const bool sharp = slack <= places && (slack <= digits * scale || (scale <= slack && slack <= nothing));

@@ -178,7 +178,7 @@ def math_answers(path, rng):
                 continue
             text = match[-1]
             # What that parser misreads: lists, units, e and i as letters, mixed numbers, \sqrt and \frac without braces.
-            if re.search(r"[,;:=<>|!e]|text|mbox|pm|begin|circ|\\%|\\\$|\d\\d?t?frac|frac[ \d]|sqrt[ \d]|i(?![a-z])|[a-z]\(|_|\.\d*[a-z]", text):
+            if re.search(r"[,;:=<>|!e]|text|mbox|pm|begin|circ|\\%|\\\$|\d ?\\d?t?frac|frac[ \d]|sqrt[ \d]|i(?![a-z])|[a-z]\(|_|\.\d*[a-z]", text):
                 continue
             try:
                 parsed = parse_latex(text).doit()

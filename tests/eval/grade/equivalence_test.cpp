@@ -1,4 +1,5 @@
-// Mathematical equivalence: hand-checked pairs by kind, sympy's verdicts on many more, and bounds on hostile text.
+// Mathematical equivalence: hand-checked pairs by kind, sympy's verdicts on many more, and bounds on hostile
+// text.
 #include "eval/grade/equivalence.h"
 
 #include <gtest/gtest.h>
@@ -146,9 +147,11 @@ TEST(Equivalence, SetsIntervalsTuplesMatrices) {
       {"x < -2 \\text{ or } x > 3", "(-\\infty,-2) \\cup (3,\\infty)", kSame},
       {"x \\in [3,4]", "[3,4]", kSame},
       {"[3, \\infty)", "x \\ge 3", kSame},
-      {"\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}", "\\begin{bmatrix} 1 & 2 \\\\ 3 & 2+2 \\end{bmatrix}", kSame},
+      {"\\begin{pmatrix} 1 & 2 \\\\ 3 & 4 \\end{pmatrix}",
+       "\\begin{bmatrix} 1 & 2 \\\\ 3 & 2+2 \\end{bmatrix}", kSame},
       {"\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\begin{pmatrix} 1 & 2 \\end{pmatrix}", kOther},
-      {"\\frac{1}{5} \\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\begin{pmatrix} 1/5 \\\\ 2/5 \\end{pmatrix}", kSame},
+      {"\\frac{1}{5} \\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}",
+       "\\begin{pmatrix} 1/5 \\\\ 2/5 \\end{pmatrix}", kSame},
       {"\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "(1,2)", kOpen},
       {"(1,2)", "3", kOther},
       {"1,234", "1, 234", kSame},
@@ -189,9 +192,43 @@ TEST(Equivalence, HostileTextIsBounded) {
     return out;
   };
   std::vector<std::string> texts;
-  for (const char* piece : {"(", "{", "\\frac", "\\sqrt", "-", "1+", "x", "\\sin ", "9", "9^", "2^{", "!", "|", "1,", "\\{", "\\pm 1,",
-                            "\\begin{pmatrix}", "_", "^", "\\cup ", "<", "x<", "=", "\\text{", "\xff", "5!^", "\\sqrt[", "e^{",
-                            "\\frac{x+1}{", "(x+1)", "\\sin x+", "\\log_", "999999!+", "\\lfloor", "a:b", "1e9999", "0."}) {
+  for (const char* piece : {"(",
+                            "{",
+                            "\\frac",
+                            "\\sqrt",
+                            "-",
+                            "1+",
+                            "x",
+                            "\\sin ",
+                            "9",
+                            "9^",
+                            "2^{",
+                            "!",
+                            "|",
+                            "1,",
+                            "\\{",
+                            "\\pm 1,",
+                            "\\begin{pmatrix}",
+                            "_",
+                            "^",
+                            "\\cup ",
+                            "<",
+                            "x<",
+                            "=",
+                            "\\text{",
+                            "\xff",
+                            "5!^",
+                            "\\sqrt[",
+                            "e^{",
+                            "\\frac{x+1}{",
+                            "(x+1)",
+                            "\\sin x+",
+                            "\\log_",
+                            "999999!+",
+                            "\\lfloor",
+                            "a:b",
+                            "1e9999",
+                            "0."}) {
     texts.push_back(repeat(piece, 3900));
     texts.push_back(repeat(piece, 60) + "1");
   }

@@ -1,0 +1,38 @@
+// Counting graded responses.
+#include "eval/regrade/summary.h"
+
+#include <algorithm>
+
+#include "engine/base/error.h"
+#include "eval/extract/scan.h"
+
+namespace moe::eval {
+
+void count(GradeSummary& summary, const StoredResponse& stored, const Chain& chain, const Scored& scored) {
+  GradeCounts& counts = summary[{stored.model, stored.task, stored.strategy, std::string(chain.name)}];
+  const Response response = stored.response();
+  ++counts.n;
+  counts.correct += scored.verdict == Verdict::equal ? 1 : 0;
+  counts.unparsed += scored.extraction.found() ? 0 : 1;
+  counts.undecided += scored.verdict == Verdict::undecided ? 1 : 0;
+  counts.empty += strip(response.answer).empty() ? 1 : 0;
+  counts.truncated += stored.truncated ? 1 : 0;
+}
+
+std::vector<const Chain*> parse_chains(const std::string& list) {
+  std::vector<const Chain*> chains;
+  std::string_view rest = list;
+  while (!rest.empty()) {
+    const std::size_t comma = std::min(rest.find(','), rest.size());
+    const std::string_view name = strip(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+    if (name.empty()) continue;
+    const Chain* chain = &find_chain(name);
+    if (std::find(chains.begin(), chains.end(), chain) == chains.end()) chains.push_back(chain);
+  }
+  if (chains.empty())
+    throw Error(ErrorKind::usage, Fault{"", "extractor chains", "at least one name", "none"});
+  return chains;
+}
+
+}  // namespace moe::eval

@@ -1,0 +1,40 @@
+// Counting graded responses: accuracy, and apart from it what could not be read or decided.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "eval/grade/grade.h"
+#include "eval/regrade/stored.h"
+
+namespace moe::eval {
+
+struct GradeCounts {
+  std::size_t n = 0, correct = 0;
+  std::size_t unparsed = 0;   // the chain found no answer; counted as wrong
+  std::size_t undecided = 0;  // no verdict; neither right nor wrong
+  std::size_t empty = 0;      // nothing but white space, or a thought that never ended
+  std::size_t truncated = 0;
+
+  double accuracy() const { return n == 0 ? 0 : static_cast<double>(correct) / static_cast<double>(n); }
+};
+
+struct GradeKey {
+  std::string model, task, strategy, chain;
+  bool operator<(const GradeKey& other) const {
+    return std::tie(model, task, strategy, chain) <
+           std::tie(other.model, other.task, other.strategy, other.chain);
+  }
+};
+
+using GradeSummary = std::map<GradeKey, GradeCounts>;
+
+void count(GradeSummary& summary, const StoredResponse& stored, const Chain& chain, const Scored& scored);
+
+// The chains of a comma-separated list, each once. Throws Error (usage) for an empty list or an unknown name.
+std::vector<const Chain*> parse_chains(const std::string& list);
+
+}  // namespace moe::eval
