@@ -82,6 +82,16 @@ std::string_view last_line(std::string_view text) {
   return feed == std::string_view::npos ? bare : strip(bare.substr(feed + 1));
 }
 
+// A reply of one short line that is a number with its unit, or a sentence that names it as the answer.
+Extraction whole_number_reply(std::string_view text) {
+  if (text.size() > 40 || text.find_first_of("\n=") != std::string_view::npos) return {};
+  const auto number = number_alone(text);
+  if (!number) return {};
+  const std::string plain = undress(text);
+  const bool leads = next_number(plain, 0)->begin == skip_space(plain, 0);
+  return leads || !answer_sentences(text).empty() ? Extraction{*number, "whole-reply"} : Extraction{};
+}
+
 Extraction unmarked(const Question& question, std::string_view text) {
   switch (question.kind) {
     case AnswerKind::number: {
@@ -107,13 +117,11 @@ Extraction unmarked(const Question& question, std::string_view text) {
 }  // namespace
 
 Extraction strict(const Question& question, std::string_view text, bool truncated) {
-  if (question.kind == AnswerKind::choice && !truncated) {
-    if (auto label = whole_label(question, text)) return {*label, "whole-reply"};
-  }
   const std::vector<Marked> marks = explicit_marks(text);
   if (Extraction found = last_mark(question, marks, truncated); found.found()) return found;
   if (!marks.empty() || truncated) return {};
   if (question.kind == AnswerKind::choice) {
+    if (auto label = whole_label(question, text)) return {*label, "whole-reply"};
     // "Answer: B" as the last line: the other form that prompts for letters ask for.
     const std::string_view line = last_line(text);
     if (auto label = whole_label(question, line)) return {*label, "last-line"};
@@ -121,10 +129,7 @@ Extraction strict(const Question& question, std::string_view text, bool truncate
       if (auto label = whole_label(question, sentence.content)) return {*label, "answer-line"};
     }
   } else if (question.kind == AnswerKind::number) {
-    if (auto number = number_alone(strip(text)); number && text.find('=') == std::string_view::npos) {
-      if (strip(text).find('\n') == std::string_view::npos && strip(text).size() <= 40)
-        return {*number, "whole-reply"};
-    }
+    return whole_number_reply(strip(text));
   }
   return {};
 }

@@ -24,7 +24,9 @@ class Points {
   Rational positive() {
     const auto top = static_cast<long>(1009 + next() % 7000),
                bottom = static_cast<long>(1013 + next() % 7000);
-    return Rational(top, bottom);
+    Rational value(top);
+    value /= bottom;
+    return value;
   }
 
  private:

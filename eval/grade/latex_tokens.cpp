@@ -287,7 +287,7 @@ class Tokenizer {
     }
     if (name == "begin" || name == "end") {
       add(Kind::command, name);
-      out_.list.back().text += ":" + braced();
+      out_.list.back().text.append(":").append(braced());
       depth_ = std::max(0, depth_ + (name == "begin" ? 1 : -1));
       return;
     }

@@ -4,6 +4,7 @@
 
 #include "tools/common/program.h"
 #include "tools/moe_eval/commands.h"
+#include "tools/moe_eval/grade.h"
 
 namespace {
 
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
         commands.push_back(add_run_command(app));
         commands.push_back(add_list_command(app));
         commands.push_back(add_validate_command(app));
+        commands.push_back(add_grade_command(app));
       },
       [&](CLI::App&) {
         for (const Command& command : commands) {
