@@ -55,8 +55,17 @@ def make_prompts(case: Case, vocab: int, seed: int) -> list[list[int]]:
     return [torch.randint(0, vocab, (length,), generator=generator).tolist() for length in case.prompts]
 
 
+def forget_lengths(model) -> None:
+    """Dynamic RoPE modules remember the longest sequence they saw; every run here starts as in a fresh process."""
+    for module in model.modules():
+        if getattr(module, "rope_type", None) == "dynamic":
+            module.max_seq_len_cached = module.original_max_seq_len
+            module.inv_freq = module.original_inv_freq.clone()
+
+
 @torch.no_grad()
 def forward(model, ids: list[int], **options):
+    forget_lengths(model)
     return model(input_ids=torch.tensor([ids]), **options)
 
 
@@ -100,6 +109,7 @@ def class_a(model, case: Case, config, ids: list[int]) -> dict[str, int]:
 @torch.no_grad()
 def greedy(model, ids: list[int]) -> tuple[list[int], torch.Tensor]:
     """64 greedy tokens after a prompt, as generate() gives them, and the logits [64, vocab] that chose them."""
+    forget_lengths(model)
     out = model.generate(
         torch.tensor([ids]),
         attention_mask=torch.ones(1, len(ids), dtype=torch.long),

@@ -1,0 +1,14 @@
+// Where tests find their files.
+#pragma once
+
+#include <filesystem>
+
+namespace moe::test {
+
+// A file or folder checked in under tests/.
+std::filesystem::path fixture(const std::filesystem::path& relative);
+
+// The large public data: MOE_SHARED_DATA, or ../shared/data beside the repository. May not exist: skip the test then.
+std::filesystem::path shared_data();
+
+}  // namespace moe::test
