@@ -151,9 +151,11 @@ Costs closed_form(const ModelSpec& spec, std::int64_t past, std::int64_t tokens,
   LayerTotals entry(spec, costs, tokens), exit(spec, costs, logit_rows);
   if (spec.embedding_scale != 1) entry.b(Component::embedding, spec.hidden);
   if (const auto& p = spec.per_layer_embedding) {
-    const std::int64_t width = std::int64_t{spec.layer_count()} * p->width;
-    entry.a(Component::per_layer_embedding, 2 * width * spec.hidden);
-    entry.b(Component::per_layer_embedding, 3 * width + of_norm(p->norm, width));
+    for (std::int32_t i = 0; i < spec.layer_count(); ++i) {
+      LayerTotals& totals = i < cut ? entry : exit;
+      totals.a(Component::per_layer_embedding, 2 * std::int64_t{p->width} * spec.hidden);
+      totals.b(Component::per_layer_embedding, 3 * std::int64_t{p->width} + of_norm(p->norm, p->width));
+    }
   }
   exit.b(Component::norm, of_norm(spec.final_norm, spec.hidden));
   exit.a(Component::lm_head, 2 * std::int64_t{spec.vocab} * spec.hidden);

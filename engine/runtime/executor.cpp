@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "engine/base/error.h"
 #include "engine/runtime/forward_pass.h"
@@ -155,35 +156,70 @@ void Executor::Pass::angles() {
   }
 }
 
-// Gemma 4: a row for each layer from a table of its own and from the embedding. The projection's factor H^-1/2 is
-// folded into the norm's epsilon: norm(s y; eps) = norm(y; eps / s^2).
+// Gemma 4: a row for each layer from a table of its own and from the embedding; layers behind the last cache get
+// theirs only for the rows whose logits are wanted.
 void Executor::Pass::embed_per_layer() {
   const PerLayerEmbeddingSpec& p = *spec_.per_layer_embedding;
-  const std::int64_t layers = spec_.layer_count(), width = layers * p.width;
-  float* out = per_layer_.get(rows_ * width);
-  float* table = per_layer_in_.get(rows_ * width);
-  ops_.matmul(model_.per_layer_projection, x_.get(0), spec_.hidden, rows_, out, width);
-  NormSpec norm = p.norm;
-  norm.eps = p.norm.eps / (p.projection_scale * p.projection_scale);
-  ops_.for_rows(rows_, [&](std::int64_t r) {
-    float* row = out + r * width;
-    float* looked_up = table + r * width;
-    model_.per_layer_table.read(tokens_[r], looked_up);
-    ops_.table().scale(looked_up, p.table_scale, width, looked_up);
-    for (std::int64_t i = 0; i < layers; ++i) {
-      ops_.norm(norm, model_.per_layer_projection_norm, row + i * p.width, p.width, row + i * p.width);
-    }
-    ops_.table().add(row, looked_up, width, row);
-    ops_.table().scale(row, std::sqrt(0.5F), width, row);
-  });
-  const auto n = std::uint64_t(width);
-  tally_matrix(Component::per_layer_embedding, model_.per_layer_projection);
-  tally(Component::per_layer_embedding, 0, 3 * n + norm_flops(p.norm, n), 0);
+  const std::int64_t hidden = spec_.hidden;
+  per_layer_.get(rows_ * spec_.layer_count() * p.width);
+  std::vector<std::int64_t> rows(rows_);
+  std::iota(rows.begin(), rows.end(), 0);
+  per_layer_rows(x_.get(0), rows, 0, model_.per_layer_projection);
   for (const Span& span : spans_) {
     for (CostMeter* meter : {span.feed->meter, executed_}) {
       if (meter != nullptr) meter->costs().weight_bytes += span.rows * model_.per_layer_table.row_bytes();
     }
   }
+  const std::int32_t cut = spec_.first_layer_without_cache();
+  if (cut == spec_.layer_count() || wanted_ == 0) return;
+  rows.clear();
+  float* late = late_x_.get(wanted_ * hidden);
+  for (const Span& span : spans_) {
+    for (std::int64_t r = span.first_row + span.rows - wanted_rows(*span.feed); r < span.first_row + span.rows; ++r) {
+      std::copy_n(x_.at(r * hidden), hidden, late + std::int64_t(rows.size()) * hidden);
+      rows.push_back(r);
+    }
+  }
+  per_layer_rows(late, rows, cut, model_.per_layer_projection_late);
+}
+
+// Fills the entries of the projection's layers, from `first_layer` on, in the pass's rows `rows`; x holds their
+// embeddings [rows, H]. The projection's factor H^-1/2 is folded into the norm's epsilon:
+// norm(s y; eps) = norm(y; eps / s^2).
+void Executor::Pass::per_layer_rows(const float* x, std::span<const std::int64_t> rows, std::int64_t first_layer,
+                                    const kernels::PackedMatrix& projection) {
+  const PerLayerEmbeddingSpec& p = *spec_.per_layer_embedding;
+  const std::int64_t width = projection.rows(), whole = std::int64_t{spec_.layer_count()} * p.width;
+  const auto count = std::int64_t(rows.size());
+  float* projected = per_layer_in_.get(count * (width + whole));
+  float* tables = projected + count * width;
+  ops_.matmul(projection, x, spec_.hidden, count, projected, width);
+  NormSpec norm = p.norm;
+  norm.eps = p.norm.eps / (p.projection_scale * p.projection_scale);
+  ops_.for_rows(count, [&](std::int64_t r) {
+    float* row = projected + r * width;
+    float* table = tables + r * whole;
+    model_.per_layer_table.read(tokens_[rows[r]], table);
+    float* looked_up = table + first_layer * p.width;
+    ops_.table().scale(looked_up, p.table_scale, width, looked_up);
+    for (std::int64_t at = 0; at < width; at += p.width) {
+      ops_.norm(norm, model_.per_layer_projection_norm, row + at, p.width, row + at);
+    }
+    ops_.table().add(row, looked_up, width, row);
+    ops_.table().scale(row, std::sqrt(0.5F), width, per_layer_.get(0) + rows[r] * whole + first_layer * p.width);
+  });
+
+  const std::uint64_t a = 2 * std::uint64_t(width) * std::uint64_t(spec_.hidden);
+  const std::uint64_t b = 3 * std::uint64_t(width) + norm_flops(p.norm, std::uint64_t(width));
+  const bool late = first_layer > 0;
+  const auto add = [&](CostMeter* meter, std::int64_t n) {
+    if (meter == nullptr || n == 0) return;
+    meter->costs().a(Component::per_layer_embedding, a * std::uint64_t(n));
+    meter->costs().b(Component::per_layer_embedding, b * std::uint64_t(n));
+    meter->costs().weight_bytes += std::uint64_t(stored_bytes(projection));
+  };
+  for (const Span& span : spans_) add(span.feed->meter, late ? wanted_rows(*span.feed) : span.rows);
+  add(executed_, count);
 }
 
 void Executor::Pass::run_layer(std::int32_t index) {

@@ -40,6 +40,8 @@ class Executor::Pass {
   // executor.cpp: entry, head, and the order of things
   void embed(std::span<const Feed> feeds);
   void embed_per_layer();
+  void per_layer_rows(const float* x, std::span<const std::int64_t> rows, std::int64_t first_layer,
+                      const kernels::PackedMatrix& projection);
   void run_layer(std::int32_t index);
   void keep_wanted_rows();
   std::span<const float> head();
@@ -84,7 +86,7 @@ class Executor::Pass {
   std::vector<std::int32_t> tokens_;         // [rows], of all rows of the pass
   std::vector<std::int32_t> row_span_;       // [rows] -> index into spans_
   std::int64_t wanted_ = 0;                  // rows whose logits are asked for
-  Buffer x_, norm_, in_, mixed_, branch_, branch2_, latent_, gate_up_, hidden_, logits_, per_layer_, per_layer_in_;
+  Buffer x_, norm_, in_, mixed_, branch_, branch2_, latent_, gate_up_, hidden_, logits_, per_layer_, per_layer_in_, late_x_;
   Buffer expert_in_, expert_out_, router_, choice_;
   // RoPE rows [rows, pairs] of each of the model's tables.
   struct Angles {

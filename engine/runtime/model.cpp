@@ -210,14 +210,20 @@ std::shared_ptr<const Model> Model::load(ModelSpec spec, const WeightLocator& lo
         model->per_layer_table = RowTable(found.tensor, found.slice, use.cols);
         break;
       }
-      case Slot::per_layer_projection: model->per_layer_projection = reader.matrix(use); break;
+      case Slot::per_layer_projection: {
+        const std::int64_t rows = std::int64_t{s.first_layer_without_cache()} * s.per_layer_embedding->width;
+        const WeightReader::Part early{use, 0, rows, false}, late{use, rows, use.rows - rows, false};
+        model->per_layer_projection = reader.matrix({&early, 1});
+        if (late.rows > 0) model->per_layer_projection_late = reader.matrix({&late, 1});
+        break;
+      }
       case Slot::per_layer_projection_norm: model->per_layer_projection_norm = reader.vector(use); break;
       case Slot::final_norm: model->final_norm = reader.vector(use); break;
       case Slot::head: model->head = reader.matrix(use); break;
       default: break;
     }
   }
-  model->weight_bytes_ = model->head.bytes() + model->per_layer_projection.bytes();
+  model->weight_bytes_ = model->head.bytes() + model->per_layer_projection.bytes() + model->per_layer_projection_late.bytes();
   for (std::int32_t i = 0; i < s.layer_count(); ++i) {
     model->layers.push_back(read_layer(reader, s, i));
     model->weight_bytes_ += layer_bytes(model->layers.back());

@@ -90,7 +90,8 @@ class Model {
 
   RowTable embedding;                         // [V, H]
   RowTable per_layer_table;                   // [V, N * W]
-  kernels::PackedMatrix per_layer_projection; // [N * W, H]
+  // [layers * W, H]: of the layers that run for every row, and of those that run for wanted rows only.
+  kernels::PackedMatrix per_layer_projection, per_layer_projection_late;
   Vector per_layer_projection_norm;           // [W]
   kernels::PackedMatrix head;                 // [V, H]
   Vector final_norm;                          // [H]

@@ -21,7 +21,7 @@ class AlibiMoeConfig(SimpleNamespace):
     """The keys of config.json, with the family's defaults."""
 
     model_type = "moe_alibi"
-    DEFAULTS = dict(rms_norm_eps=1e-6, first_k_dense_replace=1, norm_topk_prob=False, tie_word_embeddings=False)
+    DEFAULTS = dict(rms_norm_eps=1e-5, first_k_dense_replace=1, norm_topk_prob=False, tie_word_embeddings=False)
 
     def __init__(self, **keys):
         super().__init__(**{**self.DEFAULTS, **keys})

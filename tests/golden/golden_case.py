@@ -46,6 +46,8 @@ class Case:
     attention: Callable[[object], list[AttentionLayer]] | None = None  # default: grouped_attention
     # Added to torch's count of a last-row prefill, where it does work there that nobody needs: (config, length).
     last_row_correction: Callable[[object, int], int] | None = None
+    # The same for a decode step that follows `length` tokens.
+    decode_correction: Callable[[object, int], int] | None = None
     # Builds the fp32 model that answers from the stored tensors, where transformers cannot read the file itself.
     reference: Callable[[object, str], object] | None = None
     note: str = ""

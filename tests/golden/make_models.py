@@ -29,9 +29,6 @@ from golden_case import DTYPES, Case, to_v4_keys
 from golden_weights import randomise
 
 MODULES = ("cases_llama_qwen", "cases_phi_gemma3", "cases_gemma4", "cases_moe", "cases_deepseek", "cases_gpt_oss", "cases_alibi")
-MIN_GREEDY_GAP = 2.5e-4  # of the logits' range: more than twice the tolerance of the comparison
-MIN_ROUTER_GAP = 3e-5  # of the largest score
-MIN_DISTINCT = 12  # tokens among 64 greedy ones
 MAX_SEEDS = 40
 
 
@@ -104,11 +101,7 @@ def build(case: Case, out: str, versions: dict) -> None:
         model = load_reference(case, directory)
         config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
         quality = golden_reference.run(case, model, config, directory, seed, versions)
-        good = (
-            quality["greedy_gap"] >= MIN_GREEDY_GAP
-            and quality["router_gap"] >= MIN_ROUTER_GAP
-            and quality["distinct"] >= MIN_DISTINCT
-        )
+        good = golden_reference.good_enough(quality)
         if good:
             break
     for name in os.listdir(directory):
