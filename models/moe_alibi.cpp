@@ -10,6 +10,8 @@ namespace {
 ModelSpec describe(const Config& config) {
   BaseDefaults defaults;
   defaults.eps = 1e-5;
+  // A format of our own has no published sizes to fall back on.
+  for (const char* key : {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}) config.dimension(key);
   require_one_of(config, "hidden_act", {"silu", "swish"});
   ModelSpec spec = read_base(config, defaults);
   spec.family = "moe_alibi";
