@@ -23,7 +23,9 @@ constexpr std::size_t kLongestHeader = 256;
 
 constexpr std::string_view kBlanks = " \t\r\n";
 
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
 
 std::string_view trimmed_back(std::string_view text) {
   const std::size_t last = text.find_last_not_of(kBlanks);
@@ -78,7 +80,8 @@ ReasoningFormat reasoning_format_of(std::string_view source) {
 ReasoningSplitter::ReasoningSplitter(ReasoningFormat format, std::string_view prompt)
     : format_(format), place_(Place::answer) {
   switch (format) {
-    case ReasoningFormat::none: break;
+    case ReasoningFormat::none:
+      break;
     case ReasoningFormat::think_tags:
       if (opens_think(prompt)) {
         begin_thought();
@@ -161,9 +164,15 @@ void ReasoningSplitter::step(ReasoningDelta& out, bool last) {
         emit(out, buffer_.size());
         more = false;
         break;
-      case ReasoningFormat::think_tags: more = step_think(out, last); break;
-      case ReasoningFormat::gemma_channel: more = step_gemma(out, last); break;
-      case ReasoningFormat::harmony: more = step_harmony(out, last); break;
+      case ReasoningFormat::think_tags:
+        more = step_think(out, last);
+        break;
+      case ReasoningFormat::gemma_channel:
+        more = step_gemma(out, last);
+        break;
+      case ReasoningFormat::harmony:
+        more = step_harmony(out, last);
+        break;
     }
   }
 }
@@ -201,7 +210,8 @@ bool ReasoningSplitter::step_gemma(ReasoningDelta& out, bool last) {
     // The channel's name ends its line, or the whole channel.
     const std::size_t line = buffer_.find('\n');
     const std::size_t close = buffer_.find(kGemmaClose);
-    if (line == std::string::npos && close == std::string::npos && !last && buffer_.size() < kLongestHeader) return false;
+    if (line == std::string::npos && close == std::string::npos && !last && buffer_.size() < kLongestHeader)
+      return false;
     const bool named = line < close;
     buffer_.erase(0, named ? line + 1 : std::min(close, buffer_.size()));
     begin_thought();
@@ -240,8 +250,10 @@ bool ReasoningSplitter::step_harmony(ReasoningDelta& out, bool last) {
     // "assistant<|channel|>analysis to=... <|constrain|>json"
     const std::string_view header = std::string_view(buffer_).substr(0, message);
     const std::size_t channel = header.find(kHarmonyChannel);
-    const std::string_view name = channel == std::string_view::npos ? header : header.substr(channel + kHarmonyChannel.size());
-    const bool final = name.starts_with("final") || (channel == std::string_view::npos && name == "assistant");
+    const std::string_view name =
+        channel == std::string_view::npos ? header : header.substr(channel + kHarmonyChannel.size());
+    const bool final =
+        name.starts_with("final") || (channel == std::string_view::npos && name == "assistant");
     buffer_.erase(0, message + kHarmonyMessage.size());
     if (final) {
       end_thought();
@@ -252,10 +264,13 @@ bool ReasoningSplitter::step_harmony(ReasoningDelta& out, bool last) {
     }
     return true;
   }
-  const auto found = first_of(buffer_, {kHarmonyStart, kHarmonyChannel, kHarmonyEnds[0], kHarmonyEnds[1], kHarmonyEnds[2]});
+  const auto found =
+      first_of(buffer_, {kHarmonyStart, kHarmonyChannel, kHarmonyEnds[0], kHarmonyEnds[1], kHarmonyEnds[2]});
   if (found.at == std::string_view::npos) {
-    emit(out, buffer_.size() - (last ? 0 : partial_marker(buffer_, {kHarmonyStart, kHarmonyChannel, kHarmonyEnds[0],
-                                                                   kHarmonyEnds[1], kHarmonyEnds[2]})));
+    emit(out,
+         buffer_.size() - (last ? 0
+                                : partial_marker(buffer_, {kHarmonyStart, kHarmonyChannel, kHarmonyEnds[0],
+                                                           kHarmonyEnds[1], kHarmonyEnds[2]})));
     return false;
   }
   emit(out, found.at);

@@ -13,8 +13,9 @@ enum class ReasoningFormat {
   harmony,        // <|channel|>analysis<|message|>...<|end|>, commentary, final: gpt-oss
 };
 
-// What a chat template's source reveals about the model it belongs to. Templates that show no marker give think_tags:
-// it changes nothing unless a reply begins with <think>, which Phi-4-mini-reasoning's does and its template hides.
+// What a chat template's source reveals about the model it belongs to. Templates that show no marker give
+// think_tags: it changes nothing unless a reply begins with <think>, which Phi-4-mini-reasoning's does and
+// its template hides.
 ReasoningFormat reasoning_format_of(std::string_view template_source);
 
 struct ReasoningDelta {
@@ -27,13 +28,13 @@ struct ReasoningState {
   bool closed = true;        // false: the reply ended inside a thought, so that there is no answer after it
 };
 
-// Splits a reply as it streams. Feed text that keeps special tokens (a decoder that skips none), in any pieces;
-// markers are recognised wherever the pieces end, and are in neither output. Blank lines that only set off a thought
-// are dropped: those around it, and those between it and the answer.
+// Splits a reply as it streams. Feed text that keeps special tokens (a decoder that skips none), in any
+// pieces; markers are recognised wherever the pieces end, and are in neither output. Blank lines that only
+// set off a thought are dropped: those around it, and those between it and the answer.
 //
-// think_tags: a thought stands at the start of a reply, or was opened by the prompt; later markers are plain text.
-// gemma_channel: a thought may stand anywhere; the channel's name line is dropped.
-// harmony: channel "final" is the answer; every other channel (analysis, commentary with its tool calls) is thought.
+// think_tags: a thought stands at the start of a reply, or was opened by the prompt; later markers are plain
+// text. gemma_channel: a thought may stand anywhere; the channel's name line is dropped. harmony: channel
+// "final" is the answer; every other channel (analysis, commentary with its tool calls) is thought.
 //
 // One thread at a time.
 class ReasoningSplitter {
@@ -51,10 +52,10 @@ class ReasoningSplitter {
 
  private:
   enum class Place {
-    start,    // think_tags: nothing but blanks so far
+    start,  // think_tags: nothing but blanks so far
     thought,
     answer,
-    header,   // harmony, Gemma: between a channel's marker and its text
+    header,  // harmony, Gemma: between a channel's marker and its text
   };
 
   void step(ReasoningDelta& out, bool last);
@@ -69,10 +70,10 @@ class ReasoningSplitter {
   ReasoningFormat format_;
   Place place_;
   ReasoningState state_;
-  std::string buffer_;     // not yet told apart
+  std::string buffer_;           // not yet told apart
   std::size_t from_prompt_ = 0;  // bytes at the front of the buffer that the prompt gave
-  std::string held_;       // blanks that count only if more of the same follows
-  bool trim_front_ = false;  // blanks at the front of the current part are dropped
+  std::string held_;             // blanks that count only if more of the same follows
+  bool trim_front_ = false;      // blanks at the front of the current part are dropped
 };
 
 struct SplitReply {

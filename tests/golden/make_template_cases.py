@@ -11,13 +11,14 @@ import sys
 import transformers.utils.chat_template_utils as chat_template_utils
 
 import template_expressions
+import template_filters
 import template_statements
 from make_template_goldens import FixedDate
 
 
 def main():
     chat_template_utils.datetime = FixedDate
-    sources = ["{{ " + e + " }}" for e in template_expressions.EXPRESSIONS + template_expressions.FILTERS]
+    sources = ["{{ " + e + " }}" for e in template_expressions.EXPRESSIONS + template_filters.FILTERS]
     sources = [s.replace("\\\\", "\\") for s in sources] + template_statements.TEMPLATES
     cases = []
     for source in sources:

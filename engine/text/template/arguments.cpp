@@ -10,8 +10,8 @@
 
 namespace moe::jinja {
 
-Bound::Bound(std::string_view function, const Arguments& arguments, std::initializer_list<std::string_view> names,
-             std::size_t required)
+Bound::Bound(std::string_view function, const Arguments& arguments,
+             std::initializer_list<std::string_view> names, std::size_t required)
     : function_(function) {
   if (arguments.positional.size() > names.size()) {
     throw Failure(fmt::format("{}() takes at most {} argument(s) ({} given)", function, names.size(),

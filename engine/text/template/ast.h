@@ -1,4 +1,5 @@
-// The syntax tree of a template. Nodes are owned by the template in flat lists, so that its depth costs no stack.
+// The syntax tree of a template. Nodes are owned by the template in flat lists, so that its depth costs no
+// stack.
 #pragma once
 
 #include <cstdint>
@@ -58,15 +59,15 @@ struct CallParts {
 struct Expr {
   ExprKind kind = ExprKind::constant;
   int line = 0;
-  Value value;               // constant; attribute: the name as a string value
-  Symbol symbol = 0;         // name, member_target
-  std::string text;          // name of a variable, attribute, filter or test
-  Expr* a = nullptr;         // operands in order; conditional: a if b else c; slice: a:b:c
+  Value value;        // constant; attribute: the name as a string value
+  Symbol symbol = 0;  // name, member_target
+  std::string text;   // name of a variable, attribute, filter or test
+  Expr* a = nullptr;  // operands in order; conditional: a if b else c; slice: a:b:c
   Expr* b = nullptr;
   Expr* c = nullptr;
   std::vector<Expr*> items;  // tuple, list, concat; dict: key, value, key, value ...
   std::vector<std::pair<CompareOp, Expr*>> compares;
-  CallParts call;            // call, filter, test
+  CallParts call;  // call, filter, test
 };
 
 struct Stmt;
@@ -110,17 +111,17 @@ enum class StmtKind : std::uint8_t {
 struct Stmt {
   StmtKind kind = StmtKind::output;
   int line = 0;
-  std::vector<Expr*> exprs;     // output; with: values
-  std::vector<Expr*> targets;   // with
-  Expr* target = nullptr;       // for, set
-  Expr* value = nullptr;        // for: the iterable; set; call block: the call; blocks: the filter or null
-  Expr* condition = nullptr;    // for ... if
+  std::vector<Expr*> exprs;    // output; with: values
+  std::vector<Expr*> targets;  // with
+  Expr* target = nullptr;      // for, set
+  Expr* value = nullptr;       // for: the iterable; set; call block: the call; blocks: the filter or null
+  Expr* condition = nullptr;   // for ... if
   bool recursive = false;
-  std::vector<Branch> branches; // if, elif
+  std::vector<Branch> branches;  // if, elif
   std::vector<Stmt*> body;
-  std::vector<Stmt*> otherwise; // else
+  std::vector<Stmt*> otherwise;  // else
   Macro macro;
-  Symbol symbol = 0;            // macro's name
+  Symbol symbol = 0;  // macro's name
 };
 
 struct Tree {

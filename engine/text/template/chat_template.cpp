@@ -53,7 +53,8 @@ std::optional<std::string> token_text(const Value& value) {
 using Tokens = std::vector<std::pair<std::string, std::string>>;
 
 void set_token(Tokens& tokens, std::string_view name, std::string text) {
-  const auto it = std::find_if(tokens.begin(), tokens.end(), [name](const auto& t) { return t.first == name; });
+  const auto it =
+      std::find_if(tokens.begin(), tokens.end(), [name](const auto& t) { return t.first == name; });
   if (it != tokens.end()) {
     it->second = std::move(text);
   } else {
@@ -65,7 +66,8 @@ void set_token(Tokens& tokens, std::string_view name, std::string text) {
 void collect_tokens(const Dict& config, Tokens& tokens) {
   for (const auto& [key, value] : config.entries()) {
     const std::string_view name = key.as_view();
-    const bool known = std::find(std::begin(kSpecialNames), std::end(kSpecialNames), name) != std::end(kSpecialNames);
+    const bool known =
+        std::find(std::begin(kSpecialNames), std::end(kSpecialNames), name) != std::end(kSpecialNames);
     if (!known && !name.ends_with("_token")) continue;
     if (auto text = token_text(value)) set_token(tokens, name, std::move(*text));
   }
@@ -83,7 +85,8 @@ Tokens special_tokens_of(const fs::path& directory) {
   if (config) collect_tokens(*config, tokens);
   // As transformers: the older file counts only where the newer does not list its tokens.
   if (config && config->find("added_tokens_decoder")) return tokens;
-  if (const Dict* map = read_object(directory / "special_tokens_map.json", heap)) collect_tokens(*map, tokens);
+  if (const Dict* map = read_object(directory / "special_tokens_map.json", heap))
+    collect_tokens(*map, tokens);
   return tokens;
 }
 
@@ -100,8 +103,8 @@ void collect_json_templates(const fs::path& file, std::vector<Source>& out) {
   const Value* value = config ? config->find("chat_template") : nullptr;
   if (!value || value->is_none()) return;
   const auto wrong = [&](const Value& found) {
-    throw Error(ErrorKind::format, Fault{file.string(), "chat_template", "text, or a list of {name, template}",
-                                         jinja::type_name(found)});
+    throw Error(ErrorKind::format, Fault{file.string(), "chat_template",
+                                         "text, or a list of {name, template}", jinja::type_name(found)});
   };
   const auto add = [&](const Value& name, const Value& text) {
     if (!name.is_string()) wrong(name);
@@ -134,7 +137,8 @@ std::vector<Source> sources_of(const fs::path& directory) {
   for (const char* folder : {"additional_chat_templates", "chat_templates"}) {
     std::error_code ignored;
     std::vector<fs::path> files;
-    for (fs::directory_iterator it(directory / folder, ignored), end; !ignored && it != end; it.increment(ignored)) {
+    for (fs::directory_iterator it(directory / folder, ignored), end; !ignored && it != end;
+         it.increment(ignored)) {
       if (it->path().extension() == ".jinja" && is_file(it->path())) files.push_back(it->path());
     }
     std::sort(files.begin(), files.end());
@@ -166,15 +170,16 @@ ChatTemplate ChatTemplate::load(const fs::path& model, std::string_view selectio
   out.where_ = directory.string();
   out.special_tokens_ = special_tokens_of(directory);
   std::vector<Source> sources = sources_of(directory);
-  const bool named = std::any_of(sources.begin(), sources.end(), [&](const Source& s) { return s.name == selection; });
+  const bool named =
+      std::any_of(sources.begin(), sources.end(), [&](const Source& s) { return s.name == selection; });
   if (!selection.empty() && !named) {
     const fs::path file{std::string(selection)};
     if (!is_file(file)) {
       std::string names;
       for (const Source& source : sources) names += (names.empty() ? "" : ", ") + source.name;
-      throw Error(ErrorKind::config, Fault{out.where_, "chat template",
-                                           "a file, or one of: " + (names.empty() ? "(none)" : names),
-                                           std::string(selection)});
+      throw Error(ErrorKind::config,
+                  Fault{out.where_, "chat template",
+                        "a file, or one of: " + (names.empty() ? "(none)" : names), std::string(selection)});
     }
     sources = {{"default", read_file(file, jinja::Template::kLongestSource), file.string()}};
   } else {
@@ -183,14 +188,16 @@ ChatTemplate ChatTemplate::load(const fs::path& model, std::string_view selectio
   if (sources.empty()) {
     throw Error(ErrorKind::config,
                 Fault{out.where_, "chat template",
-                      "chat_template.jinja, or chat_template in tokenizer_config.json or chat_template.json", "none"});
+                      "chat_template.jinja, or chat_template in tokenizer_config.json or chat_template.json",
+                      "none"});
   }
   for (Source& source : sources) out.add(std::move(source.name), std::move(source.text), source.file);
   out.chosen(false);
   std::string name = jinja::to_lower(jinja::valid_utf8(out.where_) ? out.where_ : "");
   if (name.ends_with('/')) name.pop_back();
   name = name.substr(name.rfind('/') + 1);
-  out.always_reasons_ = name.find("reasoning") != std::string::npos || name.find("thinking") != std::string::npos;
+  out.always_reasons_ =
+      name.find("reasoning") != std::string::npos || name.find("thinking") != std::string::npos;
   return out;
 }
 
@@ -204,7 +211,8 @@ ChatTemplate ChatTemplate::from_source(std::string_view source, std::string name
 
 const ChatTemplate::Named& ChatTemplate::chosen(bool with_tools) const {
   const auto find = [this](std::string_view name) {
-    return std::find_if(templates_.begin(), templates_.end(), [name](const Named& t) { return t.name == name; });
+    return std::find_if(templates_.begin(), templates_.end(),
+                        [name](const Named& t) { return t.name == name; });
   };
   if (!selected_.empty()) return *find(selected_);
   if (with_tools && find("tool_use") != templates_.end()) return *find("tool_use");
@@ -212,7 +220,8 @@ const ChatTemplate::Named& ChatTemplate::chosen(bool with_tools) const {
   if (templates_.size() == 1) return templates_.front();
   std::string names;
   for (const Named& t : templates_) names += (names.empty() ? "" : ", ") + t.name;
-  throw Error(ErrorKind::config, Fault{where_, "chat template", "a choice among several templates: " + names, "none"});
+  throw Error(ErrorKind::config,
+              Fault{where_, "chat template", "a choice among several templates: " + names, "none"});
 }
 
 std::string_view ChatTemplate::source(bool with_tools) const { return chosen(with_tools).source; }
@@ -228,7 +237,8 @@ std::string ChatTemplate::render(const Conversation& conversation, const RenderO
   if (!options.kwargs_json.empty()) {
     const Value kwargs = jinja::read_json(options.kwargs_json, kKwargs, heap);
     if (!kwargs.is_dict()) {
-      throw Error(ErrorKind::config, Fault{std::string(kKwargs), "", "a JSON object", jinja::type_name(kwargs)});
+      throw Error(ErrorKind::config,
+                  Fault{std::string(kKwargs), "", "a JSON object", jinja::type_name(kwargs)});
     }
     for (const auto& [key, value] : kwargs.as_dict().entries()) {
       if (key.as_view() == "messages") {
@@ -240,7 +250,9 @@ std::string ChatTemplate::render(const Conversation& conversation, const RenderO
   if (options.add_generation_prompt) given.add_generation_prompt = options.add_generation_prompt;
 
   Dict context;
-  const auto set = [&](std::string_view name, const Value& value) { context.set(heap.string(std::string(name)), value); };
+  const auto set = [&](std::string_view name, const Value& value) {
+    context.set(heap.string(std::string(name)), value);
+  };
   for (const auto& [name, text] : special_tokens_) set(name, heap.string(text));
   for (const auto& [name, value] : reasoning_variables(options.reasoning)) {
     set(name, jinja::read_json(value, "reasoning", heap));

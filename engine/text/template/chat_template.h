@@ -18,7 +18,7 @@
 namespace moe {
 
 struct ChatMessage {
-  std::string role;       // system, user, assistant ...
+  std::string role;  // system, user, assistant ...
   std::string content;
   std::string reasoning;  // the thought before the content; empty: none
 };
@@ -26,9 +26,10 @@ struct ChatMessage {
 // What is rendered. Cheap to copy; copies share what they hold, which never changes.
 class Conversation {
  public:
-  // A JSON array of messages, or an object {messages, tools, documents, add_generation_prompt}, whose other keys are
-  // variables of the template. A message is an object; its content may be text or a list of parts. `name` stands for
-  // the text in errors. Throws Error: format for what is not JSON, config for another shape, limit for deep nesting.
+  // A JSON array of messages, or an object {messages, tools, documents, add_generation_prompt}, whose other
+  // keys are variables of the template. A message is an object; its content may be text or a list of parts.
+  // `name` stands for the text in errors. Throws Error: format for what is not JSON, config for another
+  // shape, limit for deep nesting.
   static Conversation parse(std::string_view json, std::string_view name);
   static Conversation of(std::span<const ChatMessage> messages);
 
@@ -47,7 +48,8 @@ enum class ReasoningSwitch { automatic, on, off };
 ReasoningSwitch reasoning_switch_from_name(std::string_view name);
 
 struct RenderOptions {
-  // Whether the prompt ends with the header of the assistant's turn. Unset: as the conversation says, else yes.
+  // Whether the prompt ends with the header of the assistant's turn. Unset: as the conversation says, else
+  // yes.
   std::optional<bool> add_generation_prompt;
   // A JSON object of template variables; empty: none. They win over all others.
   std::string kwargs_json;
@@ -60,10 +62,10 @@ struct RenderOptions {
 class ChatTemplate {
  public:
   // The templates of a model directory, in the order transformers looks: chat_template.jinja with
-  // additional_chat_templates/*.jinja, then chat_template in tokenizer_config.json (text, or a list of names and
-  // texts), then chat_template.json. Special tokens come from tokenizer_config.json and special_tokens_map.json.
-  // `selection` is empty, the name of one of them, or a file. Throws Error: config if there is none or the name is
-  // unknown, io, and what parsing throws. All templates are parsed here.
+  // additional_chat_templates/*.jinja, then chat_template in tokenizer_config.json (text, or a list of names
+  // and texts), then chat_template.json. Special tokens come from tokenizer_config.json and
+  // special_tokens_map.json. `selection` is empty, the name of one of them, or a file. Throws Error: config
+  // if there is none or the name is unknown, io, and what parsing throws. All templates are parsed here.
   static ChatTemplate load(const std::filesystem::path& model, std::string_view selection = {});
   // Whether load() would find a template.
   static bool present(const std::filesystem::path& model);
@@ -71,16 +73,17 @@ class ChatTemplate {
   static ChatTemplate from_source(std::string_view source, std::string name,
                                   std::vector<std::pair<std::string, std::string>> variables = {});
 
-  // The prompt. Throws TemplateError (engine/text/template/template.h) where the template raises, and Error (config,
-  // usage) for an empty conversation, messages that are no objects, or kwargs that are no JSON object.
+  // The prompt. Throws TemplateError (engine/text/template/template.h) where the template raises, and Error
+  // (config, usage) for an empty conversation, messages that are no objects, or kwargs that are no JSON
+  // object.
   std::string render(const Conversation& conversation, const RenderOptions& options = {}) const;
 
   // The source that render() would use; for telling which markers a model writes.
   std::string_view source(bool with_tools = false) const;
   const std::vector<std::pair<std::string, std::string>>& special_tokens() const { return special_tokens_; }
 
-  // The template variables that stand for a switch position. Throws Error (unsupported) if this template cannot do
-  // it: no switch at all, or one that is always on.
+  // The template variables that stand for a switch position. Throws Error (unsupported) if this template
+  // cannot do it: no switch at all, or one that is always on.
   std::vector<std::pair<std::string, std::string>> reasoning_variables(ReasoningSwitch position) const;
   // What a user should be told about this position, e.g. that the lowest effort is not off; empty: nothing.
   std::string reasoning_note(ReasoningSwitch position) const;

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "engine/text/template/json_input.h"
+#include "engine/text/template/unicode.h"
 
 namespace moe {
 namespace {
@@ -15,9 +16,10 @@ using jinja::Heap;
 using jinja::Kind;
 using jinja::Value;
 
-[[noreturn]] void wrong_shape(std::string_view name, std::string thing, std::string expected, const Value& found) {
-  throw Error(ErrorKind::config, Fault{std::string(name), std::move(thing), std::move(expected),
-                                       jinja::type_name(found)});
+[[noreturn]] void wrong_shape(std::string_view name, std::string thing, std::string expected,
+                              const Value& found) {
+  throw Error(ErrorKind::config,
+              Fault{std::string(name), std::move(thing), std::move(expected), jinja::type_name(found)});
 }
 
 // transformers drops keys without a value, and passes a thought under its newer and older names.
@@ -41,12 +43,14 @@ Value normalised(const Value& message, Heap& heap) {
 Value normalised_messages(const Value& messages, std::string_view name, Heap& heap) {
   if (!messages.is(Kind::list)) wrong_shape(name, "messages", "a list of messages", messages);
   if (messages.items().empty()) {
-    throw Error(ErrorKind::config, Fault{std::string(name), "messages", "at least one message", "an empty list"});
+    throw Error(ErrorKind::config,
+                Fault{std::string(name), "messages", "at least one message", "an empty list"});
   }
   std::vector<Value> out;
   for (std::size_t i = 0; i < messages.items().size(); ++i) {
     const Value& message = messages.items()[i];
-    if (!message.is_dict()) wrong_shape(name, fmt::format("message {}", i), "an object with role and content", message);
+    if (!message.is_dict())
+      wrong_shape(name, fmt::format("message {}", i), "an object with role and content", message);
     out.push_back(normalised(message, heap));
   }
   return heap.list(std::move(out));
@@ -70,7 +74,8 @@ Conversation Conversation::parse(std::string_view json, std::string_view name) {
   } else if (root.is_dict()) {
     const Value* messages = root.as_dict().find("messages");
     if (!messages) {
-      throw Error(ErrorKind::config, Fault{std::string(name), "messages", "a list of messages", "no such key"});
+      throw Error(ErrorKind::config,
+                  Fault{std::string(name), "messages", "a list of messages", "no such key"});
     }
     parts->messages = normalised_messages(*messages, name, parts->heap);
     for (const auto& [key, value] : root.as_dict().entries()) {
@@ -105,9 +110,10 @@ Conversation Conversation::of(std::span<const ChatMessage> messages) {
   std::vector<Value> list;
   for (const ChatMessage& message : messages) {
     Dict out;
-    out.set(heap.string("role"), heap.string(message.role));
-    out.set(heap.string("content"), heap.string(message.content));
-    if (!message.reasoning.empty()) out.set(heap.string("reasoning_content"), heap.string(message.reasoning));
+    out.set(heap.string("role"), heap.string(jinja::valid_or_replaced(message.role)));
+    out.set(heap.string("content"), heap.string(jinja::valid_or_replaced(message.content)));
+    if (!message.reasoning.empty())
+      out.set(heap.string("reasoning_content"), heap.string(jinja::valid_or_replaced(message.reasoning)));
     list.push_back(heap.dict(std::move(out)));
   }
   parts->messages = normalised_messages(heap.list(std::move(list)), "conversation", heap);
@@ -126,7 +132,7 @@ Conversation Conversation::with_system(std::string_view text) const {
   Heap& heap = parts->heap;
   Dict system;
   system.set(heap.string("role"), heap.string("system"));
-  system.set(heap.string("content"), heap.string(std::string(text)));
+  system.set(heap.string("content"), heap.string(jinja::valid_or_replaced(text)));
   std::vector<Value> messages = {heap.dict(std::move(system))};
   const auto& old = parts_->messages.items();
   const Value* role = old.front().as_dict().find("role");

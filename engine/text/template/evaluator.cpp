@@ -101,7 +101,8 @@ void Interpreter::write(const Value& value) {
   spend(1 + grown / 16);
   written_ += grown;
   if (written_ > limits_.output_bytes) {
-    throw Failure(ErrorKind::limit, fmt::format("the template writes more than {} bytes", limits_.output_bytes));
+    throw Failure(ErrorKind::limit,
+                  fmt::format("the template writes more than {} bytes", limits_.output_bytes));
   }
 }
 
@@ -131,26 +132,39 @@ Interpreter::Flow Interpreter::run(const Stmt& node, Scope& scope) {
     case StmtKind::output:
       for (const Expr* item : node.exprs) write(eval(*item, scope));
       return Flow::next;
-    case StmtKind::if_: return run_if(node, scope);
-    case StmtKind::for_: return run_for(node, scope);
-    case StmtKind::set: return run_set(node, scope);
-    case StmtKind::set_block: return run_set_block(node, scope);
-    case StmtKind::macro: scope.set(node.symbol, heap_.object<MacroObject>(node.macro, &scope)); return Flow::next;
-    case StmtKind::call_block: return run_call_block(node, scope);
-    case StmtKind::filter_block: return run_filter_block(node, scope);
-    case StmtKind::with: return run_with(node, scope);
+    case StmtKind::if_:
+      return run_if(node, scope);
+    case StmtKind::for_:
+      return run_for(node, scope);
+    case StmtKind::set:
+      return run_set(node, scope);
+    case StmtKind::set_block:
+      return run_set_block(node, scope);
+    case StmtKind::macro:
+      scope.set(node.symbol, heap_.object<MacroObject>(node.macro, &scope));
+      return Flow::next;
+    case StmtKind::call_block:
+      return run_call_block(node, scope);
+    case StmtKind::filter_block:
+      return run_filter_block(node, scope);
+    case StmtKind::with:
+      return run_with(node, scope);
     case StmtKind::generation: {
       Arguments none;
       write(call_macro(node.macro, &scope, none));
       return Flow::next;
     }
-    case StmtKind::break_: return Flow::break_;
-    case StmtKind::continue_: return Flow::continue_;
+    case StmtKind::break_:
+      return Flow::break_;
+    case StmtKind::continue_:
+      return Flow::continue_;
     case StmtKind::block:
       // Sees what the template's top level has set, unless it is scoped.
       return run_body(node.body, *new_scope(node.recursive ? &scope : root_));
-    case StmtKind::scope: return run_body(node.body, *new_scope(&scope));
-    case StmtKind::needs_loader: throw Failure("no loader for this environment specified");
+    case StmtKind::scope:
+      return run_body(node.body, *new_scope(&scope));
+    case StmtKind::needs_loader:
+      throw Failure("no loader for this environment specified");
   }
   return Flow::next;
 }
@@ -215,7 +229,9 @@ bool Interpreter::passes(const Stmt& loop, Scope* scope, const Value& item) {
 
 void Interpreter::assign(const Expr& target, const Value& value, Scope& scope) {
   switch (target.kind) {
-    case ExprKind::name: scope.set(target.symbol, value); return;
+    case ExprKind::name:
+      scope.set(target.symbol, value);
+      return;
     case ExprKind::member_target: {
       const Value holder = eval_name(target, scope);
       auto* object = holder.as<NamespaceObject>();
@@ -225,7 +241,8 @@ void Interpreter::assign(const Expr& target, const Value& value, Scope& scope) {
       object->attributes.set(target.value, value);
       return;
     }
-    default: break;
+    default:
+      break;
   }
   // A tuple of targets.
   const std::size_t wanted = target.items.size();
@@ -244,8 +261,7 @@ void Interpreter::assign(const Expr& target, const Value& value, Scope& scope) {
 }
 
 Interpreter::Flow Interpreter::run_set(const Stmt& node, Scope& scope) {
-  if (node.target->kind == ExprKind::member_target &&
-      !eval_name(*node.target, scope).as<NamespaceObject>()) {
+  if (node.target->kind == ExprKind::member_target && !eval_name(*node.target, scope).as<NamespaceObject>()) {
     throw Failure("cannot assign attribute on non-namespace object");  // before the value is computed
   }
   assign(*node.target, eval(*node.value, scope), scope);
@@ -296,7 +312,8 @@ Value Interpreter::call_macro(const Macro& macro, Scope* scope, Arguments& argum
   auto& positional = arguments.positional;
   auto& keywords = arguments.keywords;
   const auto take_keyword = [&keywords](std::string_view name, Value& out) {
-    const auto it = std::find_if(keywords.begin(), keywords.end(), [name](const auto& k) { return k.first == name; });
+    const auto it =
+        std::find_if(keywords.begin(), keywords.end(), [name](const auto& k) { return k.first == name; });
     if (it == keywords.end()) return false;
     out = it->second;
     keywords.erase(it);
@@ -317,10 +334,13 @@ Value Interpreter::call_macro(const Macro& macro, Scope* scope, Arguments& argum
   const std::string shown = macro.anonymous ? "None" : string_repr(macro.name);
   if (!macro.uses_kwargs && !keywords.empty()) {
     if (keywords.front().first == "caller") {
-      throw Failure(fmt::format("macro {} was invoked with two values for the special caller argument. "
-                                "This is most likely a bug.", shown));
+      throw Failure(
+          fmt::format("macro {} was invoked with two values for the special caller argument. "
+                      "This is most likely a bug.",
+                      shown));
     }
-    throw Failure(fmt::format("macro {} takes no keyword argument {}", shown, string_repr(keywords.front().first)));
+    throw Failure(
+        fmt::format("macro {} takes no keyword argument {}", shown, string_repr(keywords.front().first)));
   }
   if (!macro.uses_varargs && positional.size() > count) {
     throw Failure(fmt::format("macro {} takes not more than {} argument(s)", shown, count));
@@ -343,10 +363,10 @@ Value Interpreter::call_macro(const Macro& macro, Scope* scope, Arguments& argum
   const std::size_t first_default = count - macro.defaults.size();
   for (std::size_t i = 0; i < count; ++i) {
     if (given[i]) continue;
-    inner.set(macro.parameters[i], i >= first_default
-                                       ? eval(*macro.defaults[i - first_default], inner)
-                                       : heap_.undefined_hint(fmt::format("parameter {} was not provided",
-                                                                          string_repr(macro.parameter_names[i]))));
+    inner.set(macro.parameters[i],
+              i >= first_default ? eval(*macro.defaults[i - first_default], inner)
+                                 : heap_.undefined_hint(fmt::format("parameter {} was not provided",
+                                                                    string_repr(macro.parameter_names[i]))));
   }
   std::string out;
   capture(macro.body, inner, out);

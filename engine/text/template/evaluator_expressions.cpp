@@ -14,7 +14,8 @@ namespace {
 class DepthCount {
  public:
   DepthCount(int& depth, int limit) : depth_(depth) {
-    if (depth_ >= limit) throw Failure(ErrorKind::limit, fmt::format("recursion is deeper than {} levels", limit));
+    if (depth_ >= limit)
+      throw Failure(ErrorKind::limit, fmt::format("recursion is deeper than {} levels", limit));
     ++depth_;
   }
   ~DepthCount() { --depth_; }
@@ -34,14 +35,18 @@ Value Interpreter::eval(const Expr& node, Scope& scope) {
   spend(1);
   line_ = node.line;
   switch (node.kind) {
-    case ExprKind::tuple: return heap_.tuple(eval_all(node.items, scope));
-    case ExprKind::list: return heap_.list(eval_all(node.items, scope));
-    case ExprKind::dict: return eval_dict(node, scope);
+    case ExprKind::tuple:
+      return heap_.tuple(eval_all(node.items, scope));
+    case ExprKind::list:
+      return heap_.list(eval_all(node.items, scope));
+    case ExprKind::dict:
+      return eval_dict(node, scope);
     case ExprKind::conditional:
       if (truth(eval(*node.b, scope))) return eval(*node.a, scope);
       if (node.c) return eval(*node.c, scope);
       return heap_.undefined_hint(fmt::format(
-          "the inline if-expression on line {} evaluated to false and no else section was defined.", node.line));
+          "the inline if-expression on line {} evaluated to false and no else section was defined.",
+          node.line));
     case ExprKind::logical_or: {
       const Value left = eval(*node.a, scope);
       return truth(left) ? left : eval(*node.b, scope);
@@ -50,8 +55,10 @@ Value Interpreter::eval(const Expr& node, Scope& scope) {
       const Value left = eval(*node.a, scope);
       return truth(left) ? eval(*node.b, scope) : left;
     }
-    case ExprKind::logical_not: return Value::boolean(!truth(eval(*node.a, scope)));
-    case ExprKind::compare: return eval_compare(node, scope);
+    case ExprKind::logical_not:
+      return Value::boolean(!truth(eval(*node.a, scope)));
+    case ExprKind::compare:
+      return eval_compare(node, scope);
     case ExprKind::add:
     case ExprKind::subtract:
     case ExprKind::multiply:
@@ -64,19 +71,27 @@ Value Interpreter::eval(const Expr& node, Scope& scope) {
       line_ = node.line;
       return arithmetic(*this, node.kind, a, b);
     }
-    case ExprKind::concat: return eval_concat(node, scope);
-    case ExprKind::negate: return jinja::negate(eval(*node.a, scope));
-    case ExprKind::plus: return unary_plus(eval(*node.a, scope));
+    case ExprKind::concat:
+      return eval_concat(node, scope);
+    case ExprKind::negate:
+      return jinja::negate(eval(*node.a, scope));
+    case ExprKind::plus:
+      return unary_plus(eval(*node.a, scope));
     case ExprKind::attribute: {
       const Value object = eval(*node.a, scope);
       line_ = node.line;
       return attribute(object, node.text);
     }
-    case ExprKind::item: return eval_item(node, scope);
-    case ExprKind::call: return eval_call(node, scope);
-    case ExprKind::filter: return eval_filter(node, scope);
-    case ExprKind::test: return eval_test(node, scope);
-    default: throw Failure("this expression cannot stand here");
+    case ExprKind::item:
+      return eval_item(node, scope);
+    case ExprKind::call:
+      return eval_call(node, scope);
+    case ExprKind::filter:
+      return eval_filter(node, scope);
+    case ExprKind::test:
+      return eval_test(node, scope);
+    default:
+      throw Failure("this expression cannot stand here");
   }
 }
 
@@ -143,7 +158,8 @@ void Interpreter::eval_arguments(const CallParts& parts, Scope& scope, Arguments
   for (const auto& [name, node] : parts.keywords) out.keywords.emplace_back(name, eval(*node, scope));
   if (parts.more_positional) {
     const Value more = eval(*parts.more_positional, scope);
-    if (!iterable(more)) throw Failure(fmt::format("Value after * must be an iterable, not {}", type_name(more)));
+    if (!iterable(more))
+      throw Failure(fmt::format("Value after * must be an iterable, not {}", type_name(more)));
     for (const Value& value : collect(more)) out.positional.push_back(value);
   }
   if (!parts.more_keywords) return;
@@ -332,8 +348,10 @@ bool Cursor::next(Interpreter& in, Value& out) {
       out = in.heap().string(std::string(text.substr(start, position - start)), source.as_text().markup);
       return true;
     }
-    case Kind::object: return source.as_object().next(in, position, out);
-    default: return false;
+    case Kind::object:
+      return source.as_object().next(in, position, out);
+    default:
+      return false;
   }
 }
 

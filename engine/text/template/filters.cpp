@@ -31,7 +31,8 @@ AttributePath::AttributePath(const Value& attribute) {
   for (const std::string_view part : split(attribute.as_view(), ".", -1, false)) {
     std::int64_t index = 0;
     const auto [end, ec] = std::from_chars(part.data(), part.data() + part.size(), index);
-    const bool is_index = ec == std::errc{} && end == part.data() + part.size() && index >= 0 && !part.starts_with('-');
+    const bool is_index =
+        ec == std::errc{} && end == part.data() + part.size() && index >= 0 && !part.starts_with('-');
     parts_.push_back({std::string(part), is_index ? Value::integer(index) : Value()});
   }
 }

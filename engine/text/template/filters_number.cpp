@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "engine/text/template/arguments.h"
-#include "engine/text/template/filters.h"
 #include "engine/text/template/evaluator.h"
+#include "engine/text/template/filters.h"
 #include "engine/text/template/operators.h"
 #include "engine/text/template/repr.h"
 #include "engine/text/template/text_ops.h"
@@ -19,7 +19,8 @@ namespace {
 
 Value abs_filter(Interpreter&, const Value& subject, Arguments& arguments) {
   const Bound args("abs", arguments, {});
-  if (subject.is_integral()) return subject.as_integer() < 0 ? negate(subject) : Value::integer(subject.as_integer());
+  if (subject.is_integral())
+    return subject.as_integer() < 0 ? negate(subject) : Value::integer(subject.as_integer());
   if (subject.is(Kind::real)) return Value::real(std::fabs(subject.as_real()));
   throw Failure(fmt::format("bad operand type for abs(): '{}'", type_name(subject)));
 }
@@ -31,13 +32,16 @@ bool parse_python_int(std::string_view text, std::int64_t base, std::int64_t& ou
     negative = text[0] == '-';
     text.remove_prefix(1);
   }
-  const auto prefixed = [&](char letter) { return text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == letter; };
+  const auto prefixed = [&](char letter) {
+    return text.size() > 2 && text[0] == '0' && (text[1] | 0x20) == letter;
+  };
   const std::int64_t marked = prefixed('x') ? 16 : prefixed('o') ? 8 : prefixed('b') ? 2 : 0;
   if (marked != 0 && (base == marked || base == 0)) {
     text.remove_prefix(text[2] == '_' ? 3 : 2);
     base = marked;
   } else if (base == 0) {
-    if (text.size() > 1 && text[0] == '0' && text.find_first_not_of("0_") != std::string_view::npos) return false;
+    if (text.size() > 1 && text[0] == '0' && text.find_first_not_of("0_") != std::string_view::npos)
+      return false;
     base = 10;
   }
   std::string digits = negative ? "-" : "";
@@ -49,7 +53,8 @@ bool parse_python_int(std::string_view text, std::int64_t base, std::int64_t& ou
     }
   }
   if (text.empty() || text[0] == '-') return false;
-  const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), out, static_cast<int>(base));
+  const auto [end, ec] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), out, static_cast<int>(base));
   if (end != digits.data() + digits.size() || ec == std::errc::invalid_argument) return false;
   if (ec == std::errc::result_out_of_range) too_large();
   return true;
@@ -158,8 +163,10 @@ Value filesizeformat(Interpreter& in, const Value& subject, Arguments& arguments
 
 const std::vector<NamedFilter>& number_filters() {
   static const std::vector<NamedFilter> filters = {
-      {"abs", abs_filter},     {"int", int_filter},
-      {"float", float_filter}, {"round", round_filter},
+      {"abs", abs_filter},
+      {"int", int_filter},
+      {"float", float_filter},
+      {"round", round_filter},
       {"filesizeformat", filesizeformat},
   };
   return filters;

@@ -129,7 +129,8 @@ Value map(Interpreter& in, const Value& subject, Arguments& arguments) {
   return generator(in, std::move(out));
 }
 
-Value select_or_reject(Interpreter& in, const Value& subject, Arguments& arguments, bool keep, bool by_attribute) {
+Value select_or_reject(Interpreter& in, const Value& subject, Arguments& arguments, bool keep,
+                       bool by_attribute) {
   if (!truth(subject)) return generator(in, {});
   Arguments rest = arguments;
   AttributePath path{Value()};
@@ -153,10 +154,18 @@ Value select_or_reject(Interpreter& in, const Value& subject, Arguments& argumen
   }
   return generator(in, std::move(out));
 }
-Value select(Interpreter& in, const Value& v, Arguments& a) { return select_or_reject(in, v, a, true, false); }
-Value reject(Interpreter& in, const Value& v, Arguments& a) { return select_or_reject(in, v, a, false, false); }
-Value select_attr(Interpreter& in, const Value& v, Arguments& a) { return select_or_reject(in, v, a, true, true); }
-Value reject_attr(Interpreter& in, const Value& v, Arguments& a) { return select_or_reject(in, v, a, false, true); }
+Value select(Interpreter& in, const Value& v, Arguments& a) {
+  return select_or_reject(in, v, a, true, false);
+}
+Value reject(Interpreter& in, const Value& v, Arguments& a) {
+  return select_or_reject(in, v, a, false, false);
+}
+Value select_attr(Interpreter& in, const Value& v, Arguments& a) {
+  return select_or_reject(in, v, a, true, true);
+}
+Value reject_attr(Interpreter& in, const Value& v, Arguments& a) {
+  return select_or_reject(in, v, a, false, true);
+}
 
 // ---- order
 
@@ -174,7 +183,8 @@ void sort_keyed(std::vector<Keyed>& items, bool descending) {
   };
   // Python keeps equal items in their order also when it sorts downwards.
   if (descending) {
-    std::stable_sort(items.begin(), items.end(), [&](const Keyed& a, const Keyed& b) { return before(b, a); });
+    std::stable_sort(items.begin(), items.end(),
+                     [&](const Keyed& a, const Keyed& b) { return before(b, a); });
   } else {
     std::stable_sort(items.begin(), items.end(), before);
   }
@@ -204,10 +214,12 @@ Value dictsort(Interpreter& in, const Value& subject, Arguments& arguments) {
     throw Failure("You can only sort by either \"key\" or \"value\"");
   }
   if (subject.is_undefined()) fail_undefined(subject);
-  if (!subject.is_dict()) throw Failure(fmt::format("'{}' object has no attribute 'items'", type_name(subject)));
+  if (!subject.is_dict())
+    throw Failure(fmt::format("'{}' object has no attribute 'items'", type_name(subject)));
   std::vector<Keyed> keyed;
   for (const auto& [key, value] : subject.as_dict().entries()) {
-    keyed.push_back({{folded(in, by_value ? value : key, args.flag(0, false))}, in.heap().tuple({key, value})});
+    keyed.push_back(
+        {{folded(in, by_value ? value : key, args.flag(0, false))}, in.heap().tuple({key, value})});
   }
   sort_keyed(keyed, args.flag(2, false));
   std::vector<Value> out;
@@ -253,7 +265,8 @@ Value sum(Interpreter& in, const Value& subject, Arguments& arguments) {
   const AttributePath path(args.get(0, Value()));
   Value total = args.get(1, Value::integer(0));
   if (total.is_string()) throw Failure("sum() can't sum strings [use ''.join(seq) instead]");
-  for (const Value& item : in.collect(subject)) total = arithmetic(in, ExprKind::add, total, path.of(in, item));
+  for (const Value& item : in.collect(subject))
+    total = arithmetic(in, ExprKind::add, total, path.of(in, item));
   return total;
 }
 
@@ -304,7 +317,8 @@ Value groupby(Interpreter& in, const Value& subject, Arguments& arguments) {
   for (std::size_t i = 0; i < keyed.size();) {
     std::vector<Value> members;
     std::size_t j = i;
-    for (; j < keyed.size() && equal(keyed[j].keys[0], keyed[i].keys[0]); ++j) members.push_back(keyed[j].item);
+    for (; j < keyed.size() && equal(keyed[j].keys[0], keyed[i].keys[0]); ++j)
+      members.push_back(keyed[j].item);
     groups.push_back(in.heap().object<GroupObject>(keyed[i].keys[1], in.heap().list(std::move(members))));
     i = j;
   }
@@ -359,12 +373,30 @@ Value slice_filter(Interpreter& in, const Value& subject, Arguments& arguments) 
 
 const std::vector<NamedFilter>& sequence_filters() {
   static const std::vector<NamedFilter> filters = {
-      {"length", length_filter}, {"count", length_filter},      {"default", default_filter}, {"d", default_filter},
-      {"first", first},          {"last", last},                {"list", list},              {"reverse", reverse},
-      {"attr", attr},            {"items", items},              {"map", map},                {"select", select},
-      {"reject", reject},        {"selectattr", select_attr},   {"rejectattr", reject_attr}, {"sort", sort},
-      {"dictsort", dictsort},    {"unique", unique},            {"min", min},                {"max", max},
-      {"sum", sum},              {"groupby", groupby},          {"batch", batch},            {"slice", slice_filter},
+      {"length", length_filter},
+      {"count", length_filter},
+      {"default", default_filter},
+      {"d", default_filter},
+      {"first", first},
+      {"last", last},
+      {"list", list},
+      {"reverse", reverse},
+      {"attr", attr},
+      {"items", items},
+      {"map", map},
+      {"select", select},
+      {"reject", reject},
+      {"selectattr", select_attr},
+      {"rejectattr", reject_attr},
+      {"sort", sort},
+      {"dictsort", dictsort},
+      {"unique", unique},
+      {"min", min},
+      {"max", max},
+      {"sum", sum},
+      {"groupby", groupby},
+      {"batch", batch},
+      {"slice", slice_filter},
   };
   return filters;
 }

@@ -197,7 +197,8 @@ Value tojson(Interpreter& in, const Value& subject, Arguments& arguments) {
       style.indent = args.view(1);
     } else {
       const std::int64_t width = std::max<std::int64_t>(args.integer(1, 0), 0);
-      if (width > kWidestIndent) throw Failure(ErrorKind::limit, fmt::format("an indent of {} is too wide", width));
+      if (width > kWidestIndent)
+        throw Failure(ErrorKind::limit, fmt::format("an indent of {} is too wide", width));
       style.indent.assign(static_cast<std::size_t>(width), ' ');
     }
     in.spend(style.indent.size());
@@ -205,8 +206,9 @@ Value tojson(Interpreter& in, const Value& subject, Arguments& arguments) {
   if (args.some(2)) {
     const auto pair = in.collect(args.at(2));
     if (pair.size() != 2) {
-      throw Failure(pair.size() < 2 ? fmt::format("not enough values to unpack (expected 2, got {})", pair.size())
-                                    : "too many values to unpack (expected 2)");
+      throw Failure(pair.size() < 2
+                        ? fmt::format("not enough values to unpack (expected 2, got {})", pair.size())
+                        : "too many values to unpack (expected 2)");
     }
     if (!pair[0].is_string() || !pair[1].is_string()) throw Failure("separators must be strings");
     style.item_separator = pair[0].as_view();
@@ -258,7 +260,8 @@ Value urlencode(Interpreter& in, const Value& subject, Arguments& arguments) {
 Value xmlattr(Interpreter& in, const Value& subject, Arguments& arguments) {
   const Bound args("xmlattr", arguments, {"autospace"});
   if (subject.is_undefined()) fail_undefined(subject);
-  if (!subject.is_dict()) throw Failure(fmt::format("'{}' object has no attribute 'items'", type_name(subject)));
+  if (!subject.is_dict())
+    throw Failure(fmt::format("'{}' object has no attribute 'items'", type_name(subject)));
   std::string out;
   for (const auto& [key, value] : subject.as_dict().entries()) {
     if (value.is_none() || value.is_undefined()) continue;
@@ -283,18 +286,30 @@ Value refused(Interpreter&, const Value&, Arguments&) {
 
 const std::vector<NamedFilter>& text_filters() {
   static const std::vector<NamedFilter> filters = {
-      {"upper", cased<to_upper>},       {"lower", cased<to_lower>},
-      {"capitalize", cased<to_capitalized>}, {"title", cased<title_words>},
-      {"trim", trim},                   {"replace", replace_filter},
-      {"string", string_filter},        {"safe", safe},
-      {"escape", escape},               {"e", escape},
-      {"forceescape", force_escape},    {"center", center},
-      {"format", format_filter},        {"indent", indent},
-      {"truncate", truncate},           {"wordcount", word_count},
-      {"join", join},                   {"tojson", tojson},
-      {"urlencode", urlencode},         {"xmlattr", xmlattr},
-      {"pprint", refused},              {"random", refused},
-      {"striptags", refused},           {"urlize", refused},
+      {"upper", cased<to_upper>},
+      {"lower", cased<to_lower>},
+      {"capitalize", cased<to_capitalized>},
+      {"title", cased<title_words>},
+      {"trim", trim},
+      {"replace", replace_filter},
+      {"string", string_filter},
+      {"safe", safe},
+      {"escape", escape},
+      {"e", escape},
+      {"forceescape", force_escape},
+      {"center", center},
+      {"format", format_filter},
+      {"indent", indent},
+      {"truncate", truncate},
+      {"wordcount", word_count},
+      {"join", join},
+      {"tojson", tojson},
+      {"urlencode", urlencode},
+      {"xmlattr", xmlattr},
+      {"pprint", refused},
+      {"random", refused},
+      {"striptags", refused},
+      {"urlize", refused},
       {"wordwrap", refused},
   };
   return filters;

@@ -13,7 +13,7 @@
 namespace moe::jinja {
 namespace {
 
-constexpr std::int64_t kWidest = 1 << 20;      // more is refused, not computed
+constexpr std::int64_t kWidest = 1 << 20;  // more is refused, not computed
 constexpr std::int64_t kMostPrecise = 1000;
 
 // [[fill]align][sign][#][0][width][,][.precision][type]
@@ -59,7 +59,10 @@ Spec parse_spec(std::string_view text) {
     return p < text.size() && chars.find(text[p]) != std::string_view::npos;
   };
   if (at("+- ")) spec.sign = text[p++];
-  if (at("#")) { spec.alternate = true; ++p; }
+  if (at("#")) {
+    spec.alternate = true;
+    ++p;
+  }
   if (at("0")) {
     spec.zero = true;
     ++p;
@@ -94,19 +97,26 @@ std::string real_digits(double value, char type, std::int64_t precision, bool al
   std::int64_t p = precision < 0 ? 6 : precision;
   switch (type) {
     case 'f':
-    case 'F': return alternate ? fmt::format("{:#.{}f}", v, p) : fmt::format("{:.{}f}", v, p);
-    case 'e': return alternate ? fmt::format("{:#.{}e}", v, p) : fmt::format("{:.{}e}", v, p);
-    case 'E': return alternate ? fmt::format("{:#.{}E}", v, p) : fmt::format("{:.{}E}", v, p);
+    case 'F':
+      return alternate ? fmt::format("{:#.{}f}", v, p) : fmt::format("{:.{}f}", v, p);
+    case 'e':
+      return alternate ? fmt::format("{:#.{}e}", v, p) : fmt::format("{:.{}e}", v, p);
+    case 'E':
+      return alternate ? fmt::format("{:#.{}E}", v, p) : fmt::format("{:.{}E}", v, p);
     case 'g':
-    case 'n': return fmt::format("{:.{}g}", v, p == 0 ? 1 : p);
-    case 'G': return fmt::format("{:.{}G}", v, p == 0 ? 1 : p);
-    case '%': return fmt::format("{:.{}f}%", v * 100, p);
+    case 'n':
+      return fmt::format("{:.{}g}", v, p == 0 ? 1 : p);
+    case 'G':
+      return fmt::format("{:.{}G}", v, p == 0 ? 1 : p);
+    case '%':
+      return fmt::format("{:.{}f}%", v * 100, p);
     case 0: {
       std::string text = fmt::format("{:.{}g}", v, p == 0 ? 1 : p);
       if (text.find_first_of(".en") == std::string::npos) text += ".0";
       return text;
     }
-    default: throw Failure(fmt::format("Unknown format code '{}' for object of type 'float'", type));
+    default:
+      throw Failure(fmt::format("Unknown format code '{}' for object of type 'float'", type));
   }
 }
 
@@ -114,11 +124,16 @@ std::string integer_digits(std::int64_t value, char type, bool alternate) {
   auto magnitude = static_cast<std::uint64_t>(value);
   if (value < 0) magnitude = ~magnitude + 1;
   switch (type) {
-    case 'x': return fmt::format("{}{:x}", alternate ? "0x" : "", magnitude);
-    case 'X': return fmt::format("{}{:X}", alternate ? "0X" : "", magnitude);
-    case 'o': return fmt::format("{}{:o}", alternate ? "0o" : "", magnitude);
-    case 'b': return fmt::format("{}{:b}", alternate ? "0b" : "", magnitude);
-    default: return fmt::format("{}", magnitude);
+    case 'x':
+      return fmt::format("{}{:x}", alternate ? "0x" : "", magnitude);
+    case 'X':
+      return fmt::format("{}{:X}", alternate ? "0X" : "", magnitude);
+    case 'o':
+      return fmt::format("{}{:o}", alternate ? "0o" : "", magnitude);
+    case 'b':
+      return fmt::format("{}{:b}", alternate ? "0b" : "", magnitude);
+    default:
+      return fmt::format("{}", magnitude);
   }
 }
 
@@ -126,7 +141,8 @@ std::string padded(Interpreter& in, const std::string& text, const Spec& spec, c
   const char align = spec.align ? spec.align : otherwise;
   const Value value = in.string(text);
   const auto length = static_cast<std::int64_t>(value.as_text().length);
-  if (align != '^' || spec.width <= length) return pad(in, value, spec.width, spec.fill, align == '<' ? '<' : '>');
+  if (align != '^' || spec.width <= length)
+    return pad(in, value, spec.width, spec.fill, align == '<' ? '<' : '>');
   // format() centres with the odd blank on the right, unlike str.center
   const std::string left = pad(in, value, length + (spec.width - length) / 2, spec.fill, '>');
   return pad(in, in.string(left), spec.width, spec.fill, '<');
@@ -168,7 +184,8 @@ std::string formatted(Interpreter& in, const Value& value, std::string_view text
   }
   if (value.is_integral() && spec.type == 'c') {
     std::string out;
-    append_code_point(out, static_cast<std::uint32_t>(std::clamp<std::int64_t>(value.as_integer(), 0, 0x10ffff)));
+    append_code_point(out,
+                      static_cast<std::uint32_t>(std::clamp<std::int64_t>(value.as_integer(), 0, 0x10ffff)));
     return padded(in, out, spec, '<');
   }
   if (value.is_integral() || value.is(Kind::real)) {
@@ -337,7 +354,8 @@ Value percent_format(Interpreter& in, const Value& format, const Value& argument
     if (type == 'd' || type == 'i' || type == 'u') {
       throw Failure(fmt::format("%{} format: a real number is required, not {}", type, type_name(value)));
     }
-    if (whole) throw Failure(fmt::format("%{} format: an integer is required, not {}", type, type_name(value)));
+    if (whole)
+      throw Failure(fmt::format("%{} format: an integer is required, not {}", type, type_name(value)));
     throw Failure(fmt::format("must be real number, not {}", type_name(value)));
   };
   std::string out;
@@ -375,7 +393,8 @@ Value percent_format(Interpreter& in, const Value& format, const Value& argument
         ++p;
         const Value size = take();
         if (!size.is_integral()) throw Failure("* wants int");
-        if (std::abs(size.as_integer()) > most) throw Failure(ErrorKind::limit, "a width in a format is too large");
+        if (std::abs(size.as_integer()) > most)
+          throw Failure(ErrorKind::limit, "a width in a format is too large");
         return size.as_integer();
       }
       return read_number(text, p, most);
@@ -421,7 +440,8 @@ Value percent_format(Interpreter& in, const Value& format, const Value& argument
         Value value = number(next(), type);
         if (value.is(Kind::real)) {
           if (!std::isfinite(value.as_real())) throw Failure("cannot convert float infinity to integer");
-          if (std::fabs(value.as_real()) >= 9.2e18) throw Failure(ErrorKind::limit, "an integer grew beyond 64 bits");
+          if (std::fabs(value.as_real()) >= 9.2e18)
+            throw Failure(ErrorKind::limit, "an integer grew beyond 64 bits");
           value = Value::integer(static_cast<std::int64_t>(value.as_real()));
         }
         std::string digits = integer_digits(value.as_integer(), type, spec.alternate);
@@ -431,7 +451,12 @@ Value percent_format(Interpreter& in, const Value& format, const Value& argument
         out += with_sign(in, value.as_integer() < 0, digits, spec);
         break;
       }
-      case 'f': case 'F': case 'e': case 'E': case 'g': case 'G': {
+      case 'f':
+      case 'F':
+      case 'e':
+      case 'E':
+      case 'g':
+      case 'G': {
         const double value = number(next(), type).as_real();
         if (spec.precision < 0) spec.precision = 6;
         out += with_sign(in, std::signbit(value) && !std::isnan(value),
@@ -446,7 +471,8 @@ Value percent_format(Interpreter& in, const Value& format, const Value& argument
           shown = value.as_view();
         } else {
           const std::int64_t code = number(value, type).as_integer();
-          if (code < 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) throw Failure("%c arg not in range(0x110000)");
+          if (code < 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+            throw Failure("%c arg not in range(0x110000)");
           append_code_point(shown, static_cast<std::uint32_t>(code));
         }
         out += padded(in, shown, spec, '>');

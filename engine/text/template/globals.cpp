@@ -17,7 +17,8 @@ Value range(Interpreter& in, const Value&, Arguments& arguments) {
   const auto& given = arguments.positional;
   if (!arguments.keywords.empty()) throw Failure("range() takes no keyword arguments");
   if (given.empty()) throw Failure("range expected at least 1 argument, got 0");
-  if (given.size() > 3) throw Failure(fmt::format("range expected at most 3 arguments, got {}", given.size()));
+  if (given.size() > 3)
+    throw Failure(fmt::format("range expected at most 3 arguments, got {}", given.size()));
   const Bound args("range", arguments, {"start", "stop", "step"});
   const std::int64_t start = given.size() == 1 ? 0 : args.integer(0, 0);
   const std::int64_t stop = given.size() == 1 ? args.integer(0, 0) : args.integer(1, 0);
@@ -54,12 +55,13 @@ Dict make_dict(Interpreter& in, Arguments& arguments) {
       Value pair;
       while (cursor.next(in, pair)) {
         if (!iterable(pair)) {
-          throw Failure(fmt::format("cannot convert dictionary update sequence element #{} to a sequence", dict.size()));
+          throw Failure(fmt::format("cannot convert dictionary update sequence element #{} to a sequence",
+                                    dict.size()));
         }
         const std::vector<Value> parts = in.collect(pair);
         if (parts.size() != 2) {
-          throw Failure(fmt::format("dictionary update sequence element #{} has length {}; 2 is required", dict.size(),
-                                    parts.size()));
+          throw Failure(fmt::format("dictionary update sequence element #{} has length {}; 2 is required",
+                                    dict.size(), parts.size()));
         }
         in.spend(6);
         in.heap().check_list(dict.size());
@@ -129,7 +131,8 @@ Value strftime_now(Interpreter& in, const Value&, Arguments& arguments) {
       out += "000000";
     } else if (letter == 'z' || letter == 'Z') {
       // Python's naive datetimes have no zone.
-    } else if (std::string_view("aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyY%").find(letter) != std::string_view::npos) {
+    } else if (std::string_view("aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyY%").find(letter) !=
+               std::string_view::npos) {
       char buffer[128];
       in.spend(4);
       out.append(buffer, std::strftime(buffer, sizeof buffer, directive.c_str(), &now));

@@ -67,8 +67,8 @@ class Builder {
 
   bool open(bool object) {
     if (open_.size() >= kDeepest) {
-      throw Error(ErrorKind::limit, Fault{std::string(name_), "nesting", "at most " + std::to_string(kDeepest) + " levels",
-                                          "more"});
+      throw Error(ErrorKind::limit, Fault{std::string(name_), "nesting",
+                                          "at most " + std::to_string(kDeepest) + " levels", "more"});
     }
     open_.push_back({object, {}, {}, {}});
     return true;

@@ -14,9 +14,9 @@ namespace moe::jinja {
 namespace {
 
 // Longest first.
-constexpr std::array<std::string_view, 26> kOperators = {
-    "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[",
-    "]",  "(",  ")",  "{",  "}",  ">",  "<", "=", ".", ":", "|", ",", ";"};
+constexpr std::array<std::string_view, 26> kOperators = {"//", "**", "==", "!=", ">=", "<=", "+", "-", "/",
+                                                         "*",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                                         ">",  "<",  "=",  ".",  ":",  "|",  ",", ";"};
 
 std::string normalise_newlines(std::string_view source) {
   std::string out;
@@ -48,7 +48,9 @@ class Lexer {
  private:
   [[noreturn]] void fail(const std::string& message) const { throw SyntaxFailure(message, line_); }
 
-  bool starts(std::string_view prefix, std::size_t at) const { return text_.substr(at, prefix.size()) == prefix; }
+  bool starts(std::string_view prefix, std::size_t at) const {
+    return text_.substr(at, prefix.size()) == prefix;
+  }
   char peek(std::size_t at) const { return at < text_.size() ? text_[at] : '\0'; }
 
   std::size_t skip_space(std::size_t at) const {
@@ -268,7 +270,9 @@ class Lexer {
       const char marker = static_cast<char>(peek(at + 1) | 0x20);
       const int marked = marker == 'x' ? 16 : marker == 'o' ? 8 : marker == 'b' ? 2 : 0;
       const auto of_base = [marked](char c) {
-        const int v = is_digit_char(c) ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : 99;
+        const int v = is_digit_char(c)                         ? c - '0'
+                      : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10
+                                                               : 99;
         return v < marked;
       };
       std::size_t p = at + 2;
@@ -332,7 +336,8 @@ class Lexer {
     p += count;
     if (value > 0x10ffff) fail("illegal Unicode character");
     if (value >= 0xd800 && value < 0xe000) {
-      throw SyntaxFailure("a string with a lone surrogate cannot be written as UTF-8", line_, ErrorKind::unsupported);
+      throw SyntaxFailure("a string with a lone surrogate cannot be written as UTF-8", line_,
+                          ErrorKind::unsupported);
     }
     return value;
   }
@@ -349,18 +354,43 @@ class Lexer {
       if (p >= body.size()) fail("\\ at end of string");
       const char e = body[p++];
       switch (e) {
-        case '\n': break;
-        case '\\': case '\'': case '"': out += e; break;
-        case 'a': out += '\a'; break;
-        case 'b': out += '\b'; break;
-        case 'f': out += '\f'; break;
-        case 'n': out += '\n'; break;
-        case 'r': out += '\r'; break;
-        case 't': out += '\t'; break;
-        case 'v': out += '\v'; break;
-        case 'x': append_code_point(out, hex_escape(body, p, 2, "\\xXX")); break;
-        case 'u': append_code_point(out, hex_escape(body, p, 4, "\\uXXXX")); break;
-        case 'U': append_code_point(out, hex_escape(body, p, 8, "\\UXXXXXXXX")); break;
+        case '\n':
+          break;
+        case '\\':
+        case '\'':
+        case '"':
+          out += e;
+          break;
+        case 'a':
+          out += '\a';
+          break;
+        case 'b':
+          out += '\b';
+          break;
+        case 'f':
+          out += '\f';
+          break;
+        case 'n':
+          out += '\n';
+          break;
+        case 'r':
+          out += '\r';
+          break;
+        case 't':
+          out += '\t';
+          break;
+        case 'v':
+          out += '\v';
+          break;
+        case 'x':
+          append_code_point(out, hex_escape(body, p, 2, "\\xXX"));
+          break;
+        case 'u':
+          append_code_point(out, hex_escape(body, p, 4, "\\uXXXX"));
+          break;
+        case 'U':
+          append_code_point(out, hex_escape(body, p, 8, "\\UXXXXXXXX"));
+          break;
         case 'N':
           throw SyntaxFailure("\\N{...} escapes are not supported", line_, ErrorKind::unsupported);
         default:
@@ -410,17 +440,27 @@ class Lexer {
 
 std::string describe(const Token& token) {
   switch (token.kind) {
-    case TokenKind::data: return "template data / text";
-    case TokenKind::variable_begin: return "begin of print statement";
-    case TokenKind::variable_end: return "end of print statement";
-    case TokenKind::block_begin: return "begin of statement block";
-    case TokenKind::block_end: return "end of statement block";
+    case TokenKind::data:
+      return "template data / text";
+    case TokenKind::variable_begin:
+      return "begin of print statement";
+    case TokenKind::variable_end:
+      return "end of print statement";
+    case TokenKind::block_begin:
+      return "begin of statement block";
+    case TokenKind::block_end:
+      return "end of statement block";
     case TokenKind::name:
-    case TokenKind::op: return token.text;
-    case TokenKind::string: return "string";
-    case TokenKind::integer: return "integer";
-    case TokenKind::real: return "float";
-    case TokenKind::end: return "end of template";
+    case TokenKind::op:
+      return token.text;
+    case TokenKind::string:
+      return "string";
+    case TokenKind::integer:
+      return "integer";
+    case TokenKind::real:
+      return "float";
+    case TokenKind::end:
+      return "end of template";
   }
   return {};
 }

@@ -1,4 +1,5 @@
-// Splits template source into text and tokens, with the whitespace control that chat templates are rendered with.
+// Splits template source into text and tokens, with the whitespace control that chat templates are rendered
+// with.
 #pragma once
 
 #include <cstdint>

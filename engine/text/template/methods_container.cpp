@@ -16,9 +16,15 @@ Value view(Interpreter& in, const Value& self, Arguments& arguments, ViewKind ki
   const Bound args("view", arguments, {});
   return in.heap().object<ViewObject>(self, kind);
 }
-Value dict_keys(Interpreter& in, const Value& self, Arguments& a) { return view(in, self, a, ViewKind::keys); }
-Value dict_values(Interpreter& in, const Value& self, Arguments& a) { return view(in, self, a, ViewKind::values); }
-Value dict_items(Interpreter& in, const Value& self, Arguments& a) { return view(in, self, a, ViewKind::items); }
+Value dict_keys(Interpreter& in, const Value& self, Arguments& a) {
+  return view(in, self, a, ViewKind::keys);
+}
+Value dict_values(Interpreter& in, const Value& self, Arguments& a) {
+  return view(in, self, a, ViewKind::values);
+}
+Value dict_items(Interpreter& in, const Value& self, Arguments& a) {
+  return view(in, self, a, ViewKind::items);
+}
 
 Value dict_get(Interpreter&, const Value& self, Arguments& arguments) {
   if (!arguments.keywords.empty()) throw Failure("dict.get() takes no keyword arguments");
@@ -56,11 +62,13 @@ Value sequence_index(Interpreter&, const Value& self, Arguments& arguments) {
   const auto& items = self.items();
   std::int64_t first = 0;
   std::int64_t stride = 1;
-  const std::size_t count = slice_indices(items.size(), args.get(1, Value()), args.get(2, Value()), Value(), first, stride);
+  const std::size_t count =
+      slice_indices(items.size(), args.get(1, Value()), args.get(2, Value()), Value(), first, stride);
   for (std::size_t i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(first) + count; ++i) {
     if (equal(items[i], args.at(0))) return Value::integer(static_cast<std::int64_t>(i));
   }
-  throw Failure(self.is(Kind::list) ? repr(args.at(0)) + " is not in list" : "tuple.index(x): x not in tuple");
+  throw Failure(self.is(Kind::list) ? repr(args.at(0)) + " is not in list"
+                                    : "tuple.index(x): x not in tuple");
 }
 
 Value is_integer(Interpreter&, const Value& self, Arguments& arguments) {
@@ -88,13 +96,19 @@ const Table& table_of(Kind kind) {
   static const Table integers = {{"bit_length", bit_length}};
   static const Table none;
   switch (kind) {
-    case Kind::dict: return dicts;
-    case Kind::list: return lists;
-    case Kind::tuple: return tuples;
-    case Kind::real: return reals;
+    case Kind::dict:
+      return dicts;
+    case Kind::list:
+      return lists;
+    case Kind::tuple:
+      return tuples;
+    case Kind::real:
+      return reals;
     case Kind::boolean:
-    case Kind::integer: return integers;
-    default: return none;
+    case Kind::integer:
+      return integers;
+    default:
+      return none;
   }
 }
 

@@ -40,9 +40,15 @@ Value stripped(Interpreter& in, const Value& self, Arguments& arguments, bool le
   if (!args.at(0).is_string()) throw Failure("strip arg must be None or str");
   return view_value(in, self, strip_chars(text, args.view(0), left, right));
 }
-Value strip_both(Interpreter& in, const Value& self, Arguments& a) { return stripped(in, self, a, true, true); }
-Value strip_left(Interpreter& in, const Value& self, Arguments& a) { return stripped(in, self, a, true, false); }
-Value strip_right(Interpreter& in, const Value& self, Arguments& a) { return stripped(in, self, a, false, true); }
+Value strip_both(Interpreter& in, const Value& self, Arguments& a) {
+  return stripped(in, self, a, true, true);
+}
+Value strip_left(Interpreter& in, const Value& self, Arguments& a) {
+  return stripped(in, self, a, true, false);
+}
+Value strip_right(Interpreter& in, const Value& self, Arguments& a) {
+  return stripped(in, self, a, false, true);
+}
 
 // ---- split and join
 
@@ -65,8 +71,12 @@ Value split_method(Interpreter& in, const Value& self, Arguments& arguments, boo
   if (args.view(0).empty()) throw Failure("empty separator");
   return pieces(in, self, split(self.as_view(), args.view(0), most, from_right));
 }
-Value split_left(Interpreter& in, const Value& self, Arguments& a) { return split_method(in, self, a, false); }
-Value split_right(Interpreter& in, const Value& self, Arguments& a) { return split_method(in, self, a, true); }
+Value split_left(Interpreter& in, const Value& self, Arguments& a) {
+  return split_method(in, self, a, false);
+}
+Value split_right(Interpreter& in, const Value& self, Arguments& a) {
+  return split_method(in, self, a, true);
+}
 
 Value split_lines_method(Interpreter& in, const Value& self, Arguments& arguments) {
   const Bound args("splitlines", arguments, {"keepends"});
@@ -86,8 +96,12 @@ Value partition_method(Interpreter& in, const Value& self, Arguments& arguments,
   if (at != std::string_view::npos) return three(text.substr(0, at), sep, text.substr(at + sep.size()));
   return from_right ? three("", "", text) : three(text, "", "");
 }
-Value partition_left(Interpreter& in, const Value& self, Arguments& a) { return partition_method(in, self, a, false); }
-Value partition_right(Interpreter& in, const Value& self, Arguments& a) { return partition_method(in, self, a, true); }
+Value partition_left(Interpreter& in, const Value& self, Arguments& a) {
+  return partition_method(in, self, a, false);
+}
+Value partition_right(Interpreter& in, const Value& self, Arguments& a) {
+  return partition_method(in, self, a, true);
+}
 
 Value join_method(Interpreter& in, const Value& self, Arguments& arguments) {
   const Bound args("join", arguments, {"iterable"}, 1);
@@ -123,7 +137,8 @@ bool window(const Value& self, const Bound& args, Window& out) {
   const auto n = static_cast<std::int64_t>(text.length);
   const auto bound = [&](std::size_t i, std::int64_t otherwise) {
     if (!args.some(i)) return otherwise;
-    std::int64_t v = index_value(args.at(i), "slice indices must be integers or None or have an __index__ method");
+    std::int64_t v =
+        index_value(args.at(i), "slice indices must be integers or None or have an __index__ method");
     if (v < 0) v = std::max<std::int64_t>(v < -n ? 0 : v + n, 0);
     return v;
   };
@@ -131,7 +146,8 @@ bool window(const Value& self, const Bound& args, Window& out) {
   const std::int64_t stop = std::min(bound(2, n), n);
   if (start > n || start > stop) return false;
   const std::string_view all = text.bytes;
-  const std::size_t from = start == 0 || text.ascii() ? static_cast<std::size_t>(start) : byte_offset(all, static_cast<std::size_t>(start));
+  const std::size_t from = start == 0 || text.ascii() ? static_cast<std::size_t>(start)
+                                                      : byte_offset(all, static_cast<std::size_t>(start));
   std::size_t size = static_cast<std::size_t>(stop - start);
   if (stop == n) {
     size = all.size() - from;
@@ -152,8 +168,12 @@ std::int64_t search(Interpreter&, const Value& self, Arguments& arguments, bool 
   return static_cast<std::int64_t>(w.offset + count_code_points(w.text.substr(0, at)));
 }
 
-Value find_left(Interpreter& in, const Value& self, Arguments& a) { return Value::integer(search(in, self, a, false)); }
-Value find_right(Interpreter& in, const Value& self, Arguments& a) { return Value::integer(search(in, self, a, true)); }
+Value find_left(Interpreter& in, const Value& self, Arguments& a) {
+  return Value::integer(search(in, self, a, false));
+}
+Value find_right(Interpreter& in, const Value& self, Arguments& a) {
+  return Value::integer(search(in, self, a, true));
+}
 
 Value index_of(Interpreter& in, const Value& self, Arguments& a, bool from_right) {
   const std::int64_t at = search(in, self, a, from_right);
@@ -170,7 +190,8 @@ Value count_method(Interpreter&, const Value& self, Arguments& arguments) {
   const std::string_view sub = args.view(0);
   if (sub.empty()) return Value::integer(static_cast<std::int64_t>(count_code_points(w.text)) + 1);
   std::int64_t n = 0;
-  for (std::size_t at = find_in(w.text, sub); at != std::string_view::npos; at = find_in(w.text, sub, at + sub.size())) {
+  for (std::size_t at = find_in(w.text, sub); at != std::string_view::npos;
+       at = find_in(w.text, sub, at + sub.size())) {
     ++n;
   }
   return Value::integer(n);
@@ -216,7 +237,8 @@ Value remove_prefix(Interpreter& in, const Value& self, Arguments& arguments) {
 Value remove_suffix(Interpreter& in, const Value& self, Arguments& arguments) {
   const Bound args("removesuffix", arguments, {"suffix"}, 1);
   const std::string_view text = self.as_view();
-  return view_value(in, self, text.ends_with(args.view(0)) ? text.substr(0, text.size() - args.view(0).size()) : text);
+  return view_value(in, self,
+                    text.ends_with(args.view(0)) ? text.substr(0, text.size() - args.view(0).size()) : text);
 }
 
 template <char Side>
@@ -236,7 +258,9 @@ Value zfill(Interpreter& in, const Value& self, Arguments& arguments) {
   const bool sign = text.starts_with('-') || text.starts_with('+');
   const Value rest = in.string(text.substr(sign));
   const std::int64_t width = args.integer(0, 0);
-  return same_markup(in, self, std::string(text.substr(0, sign)) + pad(in, rest, width > 0 ? width - sign : width, "0", '>'));
+  return same_markup(
+      in, self,
+      std::string(text.substr(0, sign)) + pad(in, rest, width > 0 ? width - sign : width, "0", '>'));
 }
 
 Value expand_tabs(Interpreter& in, const Value& self, Arguments& arguments) {
@@ -274,8 +298,12 @@ Value all_are(Interpreter&, const Value& self, Arguments& arguments) {
   return Value::boolean(!text.empty());
 }
 
-Value is_upper_method(Interpreter&, const Value& self, Arguments&) { return Value::boolean(is_upper_text(self.as_view())); }
-Value is_lower_method(Interpreter&, const Value& self, Arguments&) { return Value::boolean(is_lower_text(self.as_view())); }
+Value is_upper_method(Interpreter&, const Value& self, Arguments&) {
+  return Value::boolean(is_upper_text(self.as_view()));
+}
+Value is_lower_method(Interpreter&, const Value& self, Arguments&) {
+  return Value::boolean(is_lower_text(self.as_view()));
+}
 Value is_ascii(Interpreter&, const Value& self, Arguments&) { return Value::boolean(self.as_text().ascii()); }
 
 Value is_printable_method(Interpreter& in, const Value& self, Arguments& arguments) {
@@ -330,28 +358,50 @@ Value format_map(Interpreter& in, const Value& self, Arguments& arguments) {
 
 NativeFunction find_string_method(std::string_view name) {
   static const std::unordered_map<std::string_view, NativeFunction> methods = {
-      {"upper", changed<to_upper>},       {"lower", changed<to_lower>},
-      {"casefold", changed<to_folded>},   {"swapcase", changed<to_swapped>},
-      {"title", changed<to_title>},       {"capitalize", changed<to_capitalized>},
-      {"strip", strip_both},              {"lstrip", strip_left},
-      {"rstrip", strip_right},            {"split", split_left},
-      {"rsplit", split_right},            {"splitlines", split_lines_method},
-      {"partition", partition_left},      {"rpartition", partition_right},
-      {"join", join_method},              {"find", find_left},
-      {"rfind", find_right},              {"index", index_left},
-      {"rindex", index_right},            {"count", count_method},
-      {"startswith", starts_with},        {"endswith", ends_with},
-      {"replace", replace_method},        {"removeprefix", remove_prefix},
-      {"removesuffix", remove_suffix},    {"center", justified<'^'>},
-      {"ljust", justified<'<'>},          {"rjust", justified<'>'>},
-      {"zfill", zfill},                   {"expandtabs", expand_tabs},
-      {"isalpha", all_are<is_alpha>},     {"isalnum", all_are<is_alnum>},
-      {"isdigit", all_are<is_digit>},     {"isdecimal", all_are<is_decimal>},
-      {"isnumeric", all_are<is_numeric>}, {"isspace", all_are<is_space>},
-      {"isupper", is_upper_method},       {"islower", is_lower_method},
-      {"istitle", is_title_method},       {"isascii", is_ascii},
-      {"isprintable", is_printable_method}, {"isidentifier", is_identifier},
-      {"format", format_method},          {"format_map", format_map},
+      {"upper", changed<to_upper>},
+      {"lower", changed<to_lower>},
+      {"casefold", changed<to_folded>},
+      {"swapcase", changed<to_swapped>},
+      {"title", changed<to_title>},
+      {"capitalize", changed<to_capitalized>},
+      {"strip", strip_both},
+      {"lstrip", strip_left},
+      {"rstrip", strip_right},
+      {"split", split_left},
+      {"rsplit", split_right},
+      {"splitlines", split_lines_method},
+      {"partition", partition_left},
+      {"rpartition", partition_right},
+      {"join", join_method},
+      {"find", find_left},
+      {"rfind", find_right},
+      {"index", index_left},
+      {"rindex", index_right},
+      {"count", count_method},
+      {"startswith", starts_with},
+      {"endswith", ends_with},
+      {"replace", replace_method},
+      {"removeprefix", remove_prefix},
+      {"removesuffix", remove_suffix},
+      {"center", justified<'^'>},
+      {"ljust", justified<'<'>},
+      {"rjust", justified<'>'>},
+      {"zfill", zfill},
+      {"expandtabs", expand_tabs},
+      {"isalpha", all_are<is_alpha>},
+      {"isalnum", all_are<is_alnum>},
+      {"isdigit", all_are<is_digit>},
+      {"isdecimal", all_are<is_decimal>},
+      {"isnumeric", all_are<is_numeric>},
+      {"isspace", all_are<is_space>},
+      {"isupper", is_upper_method},
+      {"islower", is_lower_method},
+      {"istitle", is_title_method},
+      {"isascii", is_ascii},
+      {"isprintable", is_printable_method},
+      {"isidentifier", is_identifier},
+      {"format", format_method},
+      {"format_map", format_map},
   };
   const auto it = methods.find(name);
   return it == methods.end() ? nullptr : it->second;

@@ -53,9 +53,7 @@ bool ViewObject::next(Interpreter& in, std::size_t& position, Value& out) {
   const auto& entries = dict_.as_dict().entries();
   if (position >= entries.size()) return false;
   const auto& [key, value] = entries[position++];
-  out = kind_ == ViewKind::keys     ? key
-        : kind_ == ViewKind::values ? value
-                                    : in.heap().tuple({key, value});
+  out = kind_ == ViewKind::keys ? key : kind_ == ViewKind::values ? value : in.heap().tuple({key, value});
   return true;
 }
 
@@ -81,8 +79,10 @@ bool NamespaceObject::attribute(Interpreter&, std::string_view name, Value& out)
 
 void check_namespace_name(const Value& name) {
   if (name.is_string() && name.as_view().starts_with('_')) {
-    throw Failure(fmt::format("Chat templates cannot store underscore-prefixed attributes on a namespace, but got {}. "
-                              "Please rename the attribute.", repr(name)));
+    throw Failure(
+        fmt::format("Chat templates cannot store underscore-prefixed attributes on a namespace, but got {}. "
+                    "Please rename the attribute.",
+                    repr(name)));
   }
 }
 
@@ -146,7 +146,12 @@ Value JoinerObject::call(Interpreter& in, Arguments&) {
 // ---- loop
 
 LoopObject::LoopObject(Interpreter& in, const Stmt& node, Scope* scope, const Value& iterable, int depth0)
-    : in_(in), node_(node), scope_(scope), iterable_(iterable), cursor_(in.iterate(iterable)), depth0_(depth0) {}
+    : in_(in),
+      node_(node),
+      scope_(scope),
+      iterable_(iterable),
+      cursor_(in.iterate(iterable)),
+      depth0_(depth0) {}
 
 bool LoopObject::draw(Value& out) {
   while (cursor_.next(in_, out)) {
@@ -215,11 +220,13 @@ bool LoopObject::attribute(Interpreter& in, std::string_view name, Value& out) {
     out = peek() ? ahead_.front() : in.heap().undefined_hint("there is no next item");
   } else if (name == "cycle") {
     out = in.heap().object<FunctionObject>(
-        "cycle", [](Interpreter&, const Value& self, Arguments& a) { return self.as<LoopObject>()->cycle(a); },
+        "cycle",
+        [](Interpreter&, const Value& self, Arguments& a) { return self.as<LoopObject>()->cycle(a); },
         Value::object(this));
   } else if (name == "changed") {
     out = in.heap().object<FunctionObject>(
-        "changed", [](Interpreter&, const Value& self, Arguments& a) { return self.as<LoopObject>()->changed(a); },
+        "changed",
+        [](Interpreter&, const Value& self, Arguments& a) { return self.as<LoopObject>()->changed(a); },
         Value::object(this));
   } else {
     return false;

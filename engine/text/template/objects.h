@@ -56,7 +56,8 @@ class ViewObject : public Object {
 // What can be walked once: the results of map, select, batch and their like.
 class IteratorObject : public Object {
  public:
-  IteratorObject(std::string name, std::vector<Value> items) : name_(std::move(name)), items_(std::move(items)) {}
+  IteratorObject(std::string name, std::vector<Value> items)
+      : name_(std::move(name)), items_(std::move(items)) {}
   std::string type_name() const override { return name_; }
   bool iterable() const override { return true; }
   bool next(Interpreter&, std::size_t&, Value& out) override {
@@ -88,7 +89,9 @@ class MacroObject : public Object {
   std::string type_name() const override { return "Macro"; }
   std::string repr(int) const override;
   bool callable() const override { return true; }
-  Value call(Interpreter& in, Arguments& arguments) override { return in.call_macro(macro_, scope_, arguments); }
+  Value call(Interpreter& in, Arguments& arguments) override {
+    return in.call_macro(macro_, scope_, arguments);
+  }
   bool attribute(Interpreter& in, std::string_view name, Value& out) override;
 
  private:
@@ -103,7 +106,9 @@ class FunctionObject : public Object {
  public:
   FunctionObject(std::string name, NativeFunction function, const Value& subject = {})
       : name_(std::move(name)), function_(function), subject_(subject) {}
-  std::string type_name() const override { return subject_.is_none() ? "function" : "builtin_function_or_method"; }
+  std::string type_name() const override {
+    return subject_.is_none() ? "function" : "builtin_function_or_method";
+  }
   std::string repr(int) const override { return "<function " + name_ + ">"; }
   bool callable() const override { return true; }
   Value call(Interpreter& in, Arguments& arguments) override {
@@ -134,8 +139,8 @@ class JoinerObject : public Object {
   Value call(Interpreter& in, Arguments& arguments) override;
 };
 
-// The `loop` of a for statement, and the iteration itself: items are drawn one at a time, since a loop's condition may
-// depend on what earlier rounds did.
+// The `loop` of a for statement, and the iteration itself: items are drawn one at a time, since a loop's
+// condition may depend on what earlier rounds did.
 class LoopObject : public Object {
  public:
   LoopObject(Interpreter& in, const Stmt& node, Scope* scope, const Value& iterable, int depth0);

@@ -18,13 +18,20 @@ namespace {
 
 std::string_view symbol_of(ExprKind op) {
   switch (op) {
-    case ExprKind::add: return "+";
-    case ExprKind::subtract: return "-";
-    case ExprKind::multiply: return "*";
-    case ExprKind::divide: return "/";
-    case ExprKind::floor_divide: return "//";
-    case ExprKind::modulo: return "%";
-    default: return "** or pow()";
+    case ExprKind::add:
+      return "+";
+    case ExprKind::subtract:
+      return "-";
+    case ExprKind::multiply:
+      return "*";
+    case ExprKind::divide:
+      return "/";
+    case ExprKind::floor_divide:
+      return "//";
+    case ExprKind::modulo:
+      return "%";
+    default:
+      return "** or pow()";
   }
 }
 
@@ -33,9 +40,7 @@ std::string_view symbol_of(ExprKind op) {
                             type_name(b)));
 }
 
-[[noreturn]] void overflow() {
-  throw Failure(ErrorKind::limit, "an integer grew beyond 64 bits");
-}
+[[noreturn]] void overflow() { throw Failure(ErrorKind::limit, "an integer grew beyond 64 bits"); }
 
 Value integer_power(std::int64_t base, std::int64_t exponent) {
   if (exponent < 0) {
@@ -69,7 +74,8 @@ Value integers(ExprKind op, std::int64_t a, std::int64_t b) {
     case ExprKind::floor_divide:
     case ExprKind::modulo: {
       if (b == 0) {
-        throw Failure(op == ExprKind::modulo ? "integer modulo by zero" : "integer division or modulo by zero");
+        throw Failure(op == ExprKind::modulo ? "integer modulo by zero"
+                                             : "integer division or modulo by zero");
       }
       if (b == -1) {  // the one quotient that overflows
         if (op == ExprKind::modulo) return Value::integer(0);
@@ -84,15 +90,19 @@ Value integers(ExprKind op, std::int64_t a, std::int64_t b) {
       }
       return Value::integer(op == ExprKind::modulo ? rest : quotient);
     }
-    default: return integer_power(a, b);
+    default:
+      return integer_power(a, b);
   }
 }
 
 Value reals(ExprKind op, double a, double b) {
   switch (op) {
-    case ExprKind::add: return Value::real(a + b);
-    case ExprKind::subtract: return Value::real(a - b);
-    case ExprKind::multiply: return Value::real(a * b);
+    case ExprKind::add:
+      return Value::real(a + b);
+    case ExprKind::subtract:
+      return Value::real(a - b);
+    case ExprKind::multiply:
+      return Value::real(a * b);
     case ExprKind::divide:
       if (b == 0) throw Failure("float division by zero");
       return Value::real(a / b);
@@ -123,7 +133,8 @@ Value reals(ExprKind op, double a, double b) {
       if (std::isnan(r) && !std::isnan(a) && !std::isnan(b)) {
         throw Failure(ErrorKind::unsupported, "complex numbers are not supported");
       }
-      if (std::isinf(r) && !std::isinf(a) && !std::isinf(b)) throw Failure("(34, 'Numerical result out of range')");
+      if (std::isinf(r) && !std::isinf(a) && !std::isinf(b))
+        throw Failure("(34, 'Numerical result out of range')");
       return Value::real(r);
     }
   }
@@ -180,7 +191,8 @@ Value add(Interpreter& in, const Value& a, const Value& b) {
   }
   if (a.is_sequence()) {
     if (a.kind() != b.kind()) {
-      throw Failure(fmt::format("can only concatenate {} (not \"{}\") to {}", type_name(a), type_name(b), type_name(a)));
+      throw Failure(fmt::format("can only concatenate {} (not \"{}\") to {}", type_name(a), type_name(b),
+                                type_name(a)));
     }
     in.heap().check_list(a.items().size() + b.items().size());
     std::vector<Value> out = a.items();
@@ -233,15 +245,23 @@ bool compare(Interpreter& in, CompareOp op, const Value& a, const Value& b) {
   const bool reals = a.is_number() && b.is_number() && (a.is(Kind::real) || b.is(Kind::real)) &&
                      !a.is(Kind::big_integer) && !b.is(Kind::big_integer);
   switch (op) {
-    case CompareOp::eq: return equal(a, b);
-    case CompareOp::ne: return !equal(a, b);
-    case CompareOp::lt: return less(a, b, "<");
-    case CompareOp::gt: return less(b, a, ">");
+    case CompareOp::eq:
+      return equal(a, b);
+    case CompareOp::ne:
+      return !equal(a, b);
+    case CompareOp::lt:
+      return less(a, b, "<");
+    case CompareOp::gt:
+      return less(b, a, ">");
     // not (b < a) would be true of NaN
-    case CompareOp::le: return reals ? a.as_real() <= b.as_real() : !less(b, a, "<=");
-    case CompareOp::ge: return reals ? a.as_real() >= b.as_real() : !less(a, b, ">=");
-    case CompareOp::in: return contains(in, b, a);
-    case CompareOp::not_in: return !contains(in, b, a);
+    case CompareOp::le:
+      return reals ? a.as_real() <= b.as_real() : !less(b, a, "<=");
+    case CompareOp::ge:
+      return reals ? a.as_real() >= b.as_real() : !less(a, b, ">=");
+    case CompareOp::in:
+      return contains(in, b, a);
+    case CompareOp::not_in:
+      return !contains(in, b, a);
   }
   return false;
 }
@@ -260,8 +280,10 @@ bool contains(Interpreter& in, const Value& container, const Value& item) {
         if (equal(item, other)) return true;
       }
       return false;
-    case Kind::dict: return container.as_dict().find(item) != nullptr;
-    default: break;
+    case Kind::dict:
+      return container.as_dict().find(item) != nullptr;
+    default:
+      break;
   }
   if (!iterable(container)) {
     throw Failure(fmt::format("argument of type '{}' is not iterable", type_name(container)));
@@ -277,15 +299,20 @@ bool contains(Interpreter& in, const Value& container, const Value& item) {
 
 std::optional<std::size_t> try_length(const Value& value) {
   switch (value.kind()) {
-    case Kind::undefined: return 0;
-    case Kind::string: return value.as_text().length;
+    case Kind::undefined:
+      return 0;
+    case Kind::string:
+      return value.as_text().length;
     case Kind::list:
-    case Kind::tuple: return value.items().size();
-    case Kind::dict: return value.as_dict().size();
+    case Kind::tuple:
+      return value.items().size();
+    case Kind::dict:
+      return value.as_dict().size();
     case Kind::object:
       if (value.as_object().has_length()) return value.as_object().length();
       return std::nullopt;
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -300,9 +327,12 @@ bool iterable(const Value& value) {
     case Kind::string:
     case Kind::list:
     case Kind::tuple:
-    case Kind::dict: return true;
-    case Kind::object: return value.as_object().iterable();
-    default: return false;
+    case Kind::dict:
+      return true;
+    case Kind::object:
+      return value.as_object().iterable();
+    default:
+      return false;
   }
 }
 
@@ -344,14 +374,16 @@ Value slice(Interpreter& in, const Value& value, const Value& start, const Value
     if (count == 0) return in.heap().string({}, text.markup);
     if (stride == 1) {
       const std::string_view all = text.bytes;
-      const std::size_t from = text.ascii() ? static_cast<std::size_t>(first) : byte_offset(all, static_cast<std::size_t>(first));
+      const std::size_t from =
+          text.ascii() ? static_cast<std::size_t>(first) : byte_offset(all, static_cast<std::size_t>(first));
       const std::size_t size = text.ascii() ? count : byte_offset(all.substr(from), count);
       return in.heap().string(std::string(all.substr(from, size)), text.markup);
     }
     in.spend(text.length);
     const auto chars = characters(text.bytes);
     std::string out;
-    for (std::size_t i = 0; i < count; ++i) out += chars[static_cast<std::size_t>(first + static_cast<std::int64_t>(i) * stride)];
+    for (std::size_t i = 0; i < count; ++i)
+      out += chars[static_cast<std::size_t>(first + static_cast<std::int64_t>(i) * stride)];
     return in.heap().string(std::move(out), text.markup);
   }
   if (value.is_sequence()) {
@@ -359,7 +391,8 @@ Value slice(Interpreter& in, const Value& value, const Value& start, const Value
     const std::size_t count = slice_indices(items.size(), start, stop, step, first, stride);
     std::vector<Value> out;
     out.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) out.push_back(items[static_cast<std::size_t>(first + static_cast<std::int64_t>(i) * stride)]);
+    for (std::size_t i = 0; i < count; ++i)
+      out.push_back(items[static_cast<std::size_t>(first + static_cast<std::int64_t>(i) * stride)]);
     return value.is(Kind::list) ? in.heap().list(std::move(out)) : in.heap().tuple(std::move(out));
   }
   if (const auto* range = value.as<RangeObject>()) {

@@ -157,13 +157,15 @@ void Parser::fail_looking(const std::string* name, int line) const {
                              : std::string("Unexpected end of template.");
   if (!ends_.empty()) {
     std::string looking;
-    for (const std::string_view end : ends_.back()) looking += fmt::format("{}'{}'", looking.empty() ? "" : " or ", end);
+    for (const std::string_view end : ends_.back())
+      looking += fmt::format("{}'{}'", looking.empty() ? "" : " or ", end);
     const auto named = [name](const auto& list) {
       return name && std::find(list.begin(), list.end(), *name) != list.end();
     };
     if (std::any_of(ends_.begin(), ends_.end(), named)) {
       message += fmt::format(
-          " You probably made a nesting mistake. Jinja is expecting this tag, but currently looking for {}.", looking);
+          " You probably made a nesting mistake. Jinja is expecting this tag, but currently looking for {}.",
+          looking);
     } else {
       message += fmt::format(" Jinja was looking for the following tags: {}.", looking);
     }
@@ -182,11 +184,16 @@ Stmt* Parser::parse_statement() {
   const std::string& name = token.text;
   using Rule = Stmt* (Parser::*)();
   static const std::unordered_map<std::string_view, Rule> rules = {
-      {"if", &Parser::parse_if},           {"for", &Parser::parse_for},
-      {"set", &Parser::parse_set},         {"macro", &Parser::parse_macro},
-      {"call", &Parser::parse_call_block}, {"filter", &Parser::parse_filter_block},
-      {"with", &Parser::parse_with},       {"generation", &Parser::parse_generation},
-      {"print", &Parser::parse_print},     {"block", &Parser::parse_block},
+      {"if", &Parser::parse_if},
+      {"for", &Parser::parse_for},
+      {"set", &Parser::parse_set},
+      {"macro", &Parser::parse_macro},
+      {"call", &Parser::parse_call_block},
+      {"filter", &Parser::parse_filter_block},
+      {"with", &Parser::parse_with},
+      {"generation", &Parser::parse_generation},
+      {"print", &Parser::parse_print},
+      {"block", &Parser::parse_block},
       {"autoescape", &Parser::parse_autoescape},
       {"include", &Parser::parse_loader_statement},
       {"import", &Parser::parse_loader_statement},
@@ -274,13 +281,17 @@ void Parser::parse_macro_body(Macro& macro, std::string_view end) {
   macros_.pop_back();
   loops_ = loops;
   const auto is_parameter = [&macro](std::string_view name) {
-    return std::find(macro.parameter_names.begin(), macro.parameter_names.end(), name) != macro.parameter_names.end();
+    return std::find(macro.parameter_names.begin(), macro.parameter_names.end(), name) !=
+           macro.parameter_names.end();
   };
   if (is_parameter("caller")) {
     const auto index = static_cast<std::size_t>(
-        std::find(macro.parameter_names.begin(), macro.parameter_names.end(), "caller") - macro.parameter_names.begin());
+        std::find(macro.parameter_names.begin(), macro.parameter_names.end(), "caller") -
+        macro.parameter_names.begin());
     if (macro.uses_caller && index + macro.defaults.size() < macro.parameters.size()) {
-      fail("When defining macros or call blocks the special \"caller\" argument must be omitted or be given a default.");
+      fail(
+          "When defining macros or call blocks the special \"caller\" argument must be omitted or be given a "
+          "default.");
     }
     macro.uses_caller = false;
   }
@@ -351,7 +362,9 @@ Stmt* Parser::parse_block() {
   node->recursive = scoped;  // sees the variables around it
   skip_name("required");
   if (current().is_op("-")) {
-    fail("Block names in Jinja have to be valid Python identifiers and may not contain hyphens, use an underscore instead.");
+    fail(
+        "Block names in Jinja have to be valid Python identifiers and may not contain hyphens, use an "
+        "underscore instead.");
   }
   const int loops = std::exchange(loops_, 0);
   node->body = parse_body({"endblock"}, true);

@@ -117,8 +117,8 @@ class Parser {
     int line;
   };
   std::vector<Unknown> unknown_;  // filters and tests that do not exist
-  int loops_ = 0;      // enclosing for loops of the same function, for break and continue
-  int any_loops_ = 0;  // enclosing for loops, macros or not
+  int loops_ = 0;                 // enclosing for loops of the same function, for break and continue
+  int any_loops_ = 0;             // enclosing for loops, macros or not
   std::vector<Macro*> macros_;
   std::vector<std::string> tags_;
   std::vector<std::vector<std::string_view>> ends_;

@@ -183,8 +183,12 @@ Expr* Parser::parse_primary(bool with_namespace) {
       while (current().kind == TokenKind::string) text += take().text;
       return constant(tree_.constants.string(std::move(text)));
     }
-    case TokenKind::integer: take(); return constant(Value::integer(token.integer));
-    case TokenKind::real: take(); return constant(Value::real(token.real));
+    case TokenKind::integer:
+      take();
+      return constant(Value::integer(token.integer));
+    case TokenKind::real:
+      take();
+      return constant(Value::real(token.real));
     case TokenKind::op:
       if (token.text == "(") {
         take();
@@ -195,7 +199,8 @@ Expr* Parser::parse_primary(bool with_namespace) {
       if (token.text == "[") return parse_list();
       if (token.text == "{") return parse_dict();
       break;
-    default: break;
+    default:
+      break;
   }
   fail(fmt::format("unexpected {}", string_repr(describe(token))));
 }
@@ -213,14 +218,16 @@ Expr* Parser::parse_tuple(const TupleStyle& style) {
   for (;;) {
     if (!items.empty()) expect_op(",");
     if (at_tuple_end()) break;
-    items.push_back(style.targets ? parse_primary(style.with_namespace) : parse_expression(style.with_conditional));
+    items.push_back(style.targets ? parse_primary(style.with_namespace)
+                                  : parse_expression(style.with_conditional));
     if (!current().is_op(",")) break;
     is_tuple = true;
     line = current().line;
   }
   if (!is_tuple) {
     if (!items.empty()) return items.front();
-    if (!style.parenthesised) fail(fmt::format("Expected an expression, got {}", string_repr(describe(current()))));
+    if (!style.parenthesised)
+      fail(fmt::format("Expected an expression, got {}", string_repr(describe(current()))));
   }
   Expr* node = expr(ExprKind::tuple, line);
   node->items = std::move(items);
@@ -395,8 +402,9 @@ Expr* Parser::parse_test(Expr* node) {
   const Token& next = current();
   if (next.is_op("(")) {
     parse_call_parts(test->call);
-  } else if ((next.kind == TokenKind::name || next.kind == TokenKind::string || next.kind == TokenKind::integer ||
-              next.kind == TokenKind::real || next.is_op("[") || next.is_op("{")) &&
+  } else if ((next.kind == TokenKind::name || next.kind == TokenKind::string ||
+              next.kind == TokenKind::integer || next.kind == TokenKind::real || next.is_op("[") ||
+              next.is_op("{")) &&
              !next.is_name("else") && !next.is_name("or") && !next.is_name("and")) {
     if (next.is_name("is")) fail("You cannot chain multiple tests with is");
     Expr* argument = parse_primary();
@@ -428,7 +436,8 @@ Expr* Parser::parse_target(bool with_namespace) {
 void Parser::make_target(Expr* node) {
   static constexpr std::string_view kReserved[] = {"true", "false", "none", "True", "False", "None"};
   switch (node->kind) {
-    case ExprKind::member_target: return;
+    case ExprKind::member_target:
+      return;
     case ExprKind::name:
       if (std::find(std::begin(kReserved), std::end(kReserved), node->text) != std::end(kReserved)) {
         fail("can't assign to 'name'", node->line);
@@ -440,10 +449,14 @@ void Parser::make_target(Expr* node) {
     case ExprKind::tuple:
       for (Expr* item : node->items) make_target(item);
       return;
-    case ExprKind::constant: fail("can't assign to 'const'", node->line);
-    case ExprKind::list: fail("can't assign to 'list'", node->line);
-    case ExprKind::dict: fail("can't assign to 'dict'", node->line);
-    default: fail("can't assign to this expression", node->line);
+    case ExprKind::constant:
+      fail("can't assign to 'const'", node->line);
+    case ExprKind::list:
+      fail("can't assign to 'list'", node->line);
+    case ExprKind::dict:
+      fail("can't assign to 'dict'", node->line);
+    default:
+      fail("can't assign to this expression", node->line);
   }
 }
 

@@ -56,12 +56,24 @@ void append_repr(std::string& out, const Value& value, int depth, std::size_t& c
   check_depth(depth);
   charge(1);
   switch (value.kind()) {
-    case Kind::undefined: out += "Undefined"; break;
-    case Kind::none: out += "None"; break;
-    case Kind::boolean: out += value.as_boolean() ? "True" : "False"; break;
-    case Kind::integer: out += std::to_string(value.as_integer()); break;
-    case Kind::big_integer: out += value.as_view(); break;
-    case Kind::real: out += float_repr(value.as_real()); break;
+    case Kind::undefined:
+      out += "Undefined";
+      break;
+    case Kind::none:
+      out += "None";
+      break;
+    case Kind::boolean:
+      out += value.as_boolean() ? "True" : "False";
+      break;
+    case Kind::integer:
+      out += std::to_string(value.as_integer());
+      break;
+    case Kind::big_integer:
+      out += value.as_view();
+      break;
+    case Kind::real:
+      out += float_repr(value.as_real());
+      break;
     case Kind::string:
       if (value.as_text().markup) out += "Markup(";
       append_string_repr(out, value.as_view());
@@ -93,7 +105,9 @@ void append_repr(std::string& out, const Value& value, int depth, std::size_t& c
       out += '}';
       break;
     }
-    case Kind::object: out += value.as_object().repr(depth + 1); break;
+    case Kind::object:
+      out += value.as_object().repr(depth + 1);
+      break;
   }
   grown(out, charged);
 }
@@ -104,14 +118,29 @@ void append_json_string(std::string& out, std::string_view text, bool ensure_asc
     const std::size_t at = p;
     const std::uint32_t c = next_code_point(text, p);
     switch (c) {
-      case '"': out += "\\\""; continue;
-      case '\\': out += "\\\\"; continue;
-      case '\n': out += "\\n"; continue;
-      case '\r': out += "\\r"; continue;
-      case '\t': out += "\\t"; continue;
-      case '\f': out += "\\f"; continue;
-      case '\b': out += "\\b"; continue;
-      default: break;
+      case '"':
+        out += "\\\"";
+        continue;
+      case '\\':
+        out += "\\\\";
+        continue;
+      case '\n':
+        out += "\\n";
+        continue;
+      case '\r':
+        out += "\\r";
+        continue;
+      case '\t':
+        out += "\\t";
+        continue;
+      case '\f':
+        out += "\\f";
+        continue;
+      case '\b':
+        out += "\\b";
+        continue;
+      default:
+        break;
     }
     if (c < 0x20 || (ensure_ascii && c > 0x7e && c < 0x10000)) {
       if (c == 0x7f) {
@@ -144,15 +173,31 @@ class JsonWriter {
     check_depth(depth);
     charge(1);
     switch (value.kind()) {
-      case Kind::none: out += "null"; break;
-      case Kind::boolean: out += value.as_boolean() ? "true" : "false"; break;
-      case Kind::integer: out += std::to_string(value.as_integer()); break;
-      case Kind::big_integer: out += value.as_view(); break;
-      case Kind::real: out += json_float(value.as_real()); break;
-      case Kind::string: append_json_string(out, value.as_view(), style_.ensure_ascii); break;
+      case Kind::none:
+        out += "null";
+        break;
+      case Kind::boolean:
+        out += value.as_boolean() ? "true" : "false";
+        break;
+      case Kind::integer:
+        out += std::to_string(value.as_integer());
+        break;
+      case Kind::big_integer:
+        out += value.as_view();
+        break;
+      case Kind::real:
+        out += json_float(value.as_real());
+        break;
+      case Kind::string:
+        append_json_string(out, value.as_view(), style_.ensure_ascii);
+        break;
       case Kind::list:
-      case Kind::tuple: write_list(value.items(), depth); break;
-      case Kind::dict: write_dict(value.as_dict(), depth); break;
+      case Kind::tuple:
+        write_list(value.items(), depth);
+        break;
+      case Kind::dict:
+        write_dict(value.as_dict(), depth);
+        break;
       case Kind::undefined:
       case Kind::object:
         throw Failure("Object of type " + type_name(value) + " is not JSON serializable");

@@ -18,12 +18,15 @@ TemplateError::TemplateError(ErrorKind kind, const std::string& file, int line, 
 
 namespace jinja {
 
-Template::Template(std::string_view source, std::string name) : name_(std::move(name)), tree_(std::make_unique<Tree>()) {
+Template::Template(std::string_view source, std::string name)
+    : name_(std::move(name)), tree_(std::make_unique<Tree>()) {
   if (source.size() > kLongestSource) {
-    throw TemplateError(ErrorKind::limit, name_, 0,
-                        fmt::format("expected a template of at most {} bytes, found {}", kLongestSource, source.size()));
+    throw TemplateError(
+        ErrorKind::limit, name_, 0,
+        fmt::format("expected a template of at most {} bytes, found {}", kLongestSource, source.size()));
   }
-  if (!valid_utf8(source)) throw TemplateError(ErrorKind::format, name_, 0, "expected UTF-8 text, found other bytes");
+  if (!valid_utf8(source))
+    throw TemplateError(ErrorKind::format, name_, 0, "expected UTF-8 text, found other bytes");
   try {
     parse(source, *tree_);
   } catch (const SyntaxFailure& failure) {

@@ -32,14 +32,15 @@ class Template {
   // Longer sources are refused.
   static constexpr std::size_t kLongestSource = std::size_t{4} << 20;
 
-  // `name` stands for the template in errors. Throws TemplateError: format for bad syntax or bytes that are not UTF-8,
-  // limit for deep nesting, unsupported for what this interpreter leaves out.
+  // `name` stands for the template in errors. Throws TemplateError: format for bad syntax or bytes that are
+  // not UTF-8, limit for deep nesting, unsupported for what this interpreter leaves out.
   Template(std::string_view source, std::string name);
   ~Template();
   Template(Template&&) noexcept;
   Template& operator=(Template&&) noexcept;
 
-  // Renders with the variables of `context`. Throws TemplateError. Thread-safe: each call has state of its own.
+  // Renders with the variables of `context`. Throws TemplateError. Thread-safe: each call has state of its
+  // own.
   std::string render(const Dict& context, const Limits& limits, const Clock& clock) const;
 
   const std::string& name() const { return name_; }

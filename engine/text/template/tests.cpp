@@ -48,7 +48,9 @@ bool remainder_is(Interpreter& in, const Value& value, const Value& divisor, std
   return equal(arithmetic(in, ExprKind::modulo, value, divisor), Value::integer(wanted));
 }
 bool is_odd(Interpreter& in, const Value& v, Arguments&) { return remainder_is(in, v, Value::integer(2), 1); }
-bool is_even(Interpreter& in, const Value& v, Arguments&) { return remainder_is(in, v, Value::integer(2), 0); }
+bool is_even(Interpreter& in, const Value& v, Arguments&) {
+  return remainder_is(in, v, Value::integer(2), 0);
+}
 bool is_divisible(Interpreter& in, const Value& v, Arguments& arguments) {
   const Bound args("divisibleby", arguments, {"num"}, 1);
   return remainder_is(in, v, args.at(0), 0);
@@ -78,20 +80,45 @@ bool compares(Interpreter& in, const Value& v, Arguments& arguments) {
 
 TestFunction find_test(std::string_view name) {
   static const std::unordered_map<std::string_view, TestFunction> tests = {
-      {"defined", plain<is_defined>},   {"undefined", plain<is_undefined>}, {"none", plain<is_none>},
-      {"boolean", plain<is_boolean>},   {"true", plain<is_true>},           {"false", plain<is_false>},
-      {"integer", plain<is_integer>},   {"float", plain<is_float>},         {"number", plain<is_number>},
-      {"string", plain<is_string>},     {"mapping", plain<is_mapping>},     {"sequence", plain<is_sequence>},
-      {"iterable", plain<iterable>},    {"lower", plain<is_lower>},         {"upper", plain<is_upper>},
-      {"callable", plain<is_callable>}, {"escaped", plain<is_escaped>},     {"odd", is_odd},
-      {"even", is_even},                {"divisibleby", is_divisible},      {"sameas", is_same},
-      {"in", is_in},                    {"filter", is_filter},              {"test", is_test},
-      {"eq", compares<CompareOp::eq>},  {"equalto", compares<CompareOp::eq>},  {"==", compares<CompareOp::eq>},
-      {"ne", compares<CompareOp::ne>},  {"!=", compares<CompareOp::ne>},
-      {"lt", compares<CompareOp::lt>},  {"lessthan", compares<CompareOp::lt>}, {"<", compares<CompareOp::lt>},
-      {"gt", compares<CompareOp::gt>},  {"greaterthan", compares<CompareOp::gt>}, {">", compares<CompareOp::gt>},
-      {"le", compares<CompareOp::le>},  {"<=", compares<CompareOp::le>},
-      {"ge", compares<CompareOp::ge>},  {">=", compares<CompareOp::ge>},
+      {"defined", plain<is_defined>},
+      {"undefined", plain<is_undefined>},
+      {"none", plain<is_none>},
+      {"boolean", plain<is_boolean>},
+      {"true", plain<is_true>},
+      {"false", plain<is_false>},
+      {"integer", plain<is_integer>},
+      {"float", plain<is_float>},
+      {"number", plain<is_number>},
+      {"string", plain<is_string>},
+      {"mapping", plain<is_mapping>},
+      {"sequence", plain<is_sequence>},
+      {"iterable", plain<iterable>},
+      {"lower", plain<is_lower>},
+      {"upper", plain<is_upper>},
+      {"callable", plain<is_callable>},
+      {"escaped", plain<is_escaped>},
+      {"odd", is_odd},
+      {"even", is_even},
+      {"divisibleby", is_divisible},
+      {"sameas", is_same},
+      {"in", is_in},
+      {"filter", is_filter},
+      {"test", is_test},
+      {"eq", compares<CompareOp::eq>},
+      {"equalto", compares<CompareOp::eq>},
+      {"==", compares<CompareOp::eq>},
+      {"ne", compares<CompareOp::ne>},
+      {"!=", compares<CompareOp::ne>},
+      {"lt", compares<CompareOp::lt>},
+      {"lessthan", compares<CompareOp::lt>},
+      {"<", compares<CompareOp::lt>},
+      {"gt", compares<CompareOp::gt>},
+      {"greaterthan", compares<CompareOp::gt>},
+      {">", compares<CompareOp::gt>},
+      {"le", compares<CompareOp::le>},
+      {"<=", compares<CompareOp::le>},
+      {"ge", compares<CompareOp::ge>},
+      {">=", compares<CompareOp::ge>},
   };
   const auto it = tests.find(name);
   return it == tests.end() ? nullptr : it->second;

@@ -19,12 +19,23 @@ std::string escape_html(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '\'': out += "&#39;"; break;
-      case '"': out += "&#34;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -41,7 +52,8 @@ std::size_t find_in(std::string_view text, std::string_view part, std::size_t fr
 
 std::size_t rfind_in(std::string_view text, std::string_view part) {
   // The library compares at every place: charged as such, beyond what an ordinary search costs.
-  if (part.size() > 32 && text.size() > part.size()) charge((text.size() - part.size()) / 64 * (part.size() / 32));
+  if (part.size() > 32 && text.size() > part.size())
+    charge((text.size() - part.size()) / 64 * (part.size() / 32));
   return text.rfind(part);
 }
 
@@ -219,8 +231,10 @@ std::string to_folded(std::string_view text) {
     const std::uint32_t c = next_code_point(text, p);
     utf8proc_int32_t folded[8];
     int boundclass = 0;
-    const auto n = utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), folded, 8, UTF8PROC_CASEFOLD, &boundclass);
-    for (utf8proc_ssize_t i = 0; i < n && i < 8; ++i) append_code_point(out, static_cast<std::uint32_t>(folded[i]));
+    const auto n =
+        utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), folded, 8, UTF8PROC_CASEFOLD, &boundclass);
+    for (utf8proc_ssize_t i = 0; i < n && i < 8; ++i)
+      append_code_point(out, static_cast<std::uint32_t>(folded[i]));
   }
   return out;
 }

@@ -10,7 +10,8 @@
 
 namespace moe::jinja {
 
-// Position of `part`, npos if it is not there; linear time whatever the texts are (std::string_view::find is not).
+// Position of `part`, npos if it is not there; linear time whatever the texts are (std::string_view::find is
+// not).
 std::size_t find_in(std::string_view text, std::string_view part, std::size_t from = 0);
 std::size_t rfind_in(std::string_view text, std::string_view part);
 

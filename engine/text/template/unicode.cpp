@@ -42,9 +42,24 @@ void append_title(std::string& out, std::uint32_t c) {
 // Characters that a final sigma looks through.
 bool case_ignorable(std::uint32_t c) {
   switch (c) {
-    case '\'': case '.': case ':': case '^': case '`': case 0xa8: case 0xad: case 0xaf: case 0xb4: case 0xb7:
-    case 0xb8: case 0x2018: case 0x2019: case 0x2024: case 0x2027: return true;
-    default: break;
+    case '\'':
+    case '.':
+    case ':':
+    case '^':
+    case '`':
+    case 0xa8:
+    case 0xad:
+    case 0xaf:
+    case 0xb4:
+    case 0xb7:
+    case 0xb8:
+    case 0x2018:
+    case 0x2019:
+    case 0x2024:
+    case 0x2027:
+      return true;
+    default:
+      break;
   }
   const auto k = category(c);
   return k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_ME || k == UTF8PROC_CATEGORY_CF ||
@@ -56,7 +71,9 @@ bool final_sigma(std::string_view text, std::size_t at, std::size_t after) {
   std::size_t p = at;
   bool cased_before = false;
   for (int steps = 0; p > 0 && steps < 64; ++steps) {
-    do { --p; } while (p > 0 && (static_cast<unsigned char>(text[p]) & 0xc0) == 0x80);
+    do {
+      --p;
+    } while (p > 0 && (static_cast<unsigned char>(text[p]) & 0xc0) == 0x80);
     std::size_t q = p;
     const std::uint32_t c = next_code_point(text, q);
     if (case_ignorable(c)) continue;
@@ -72,7 +89,8 @@ bool final_sigma(std::string_view text, std::size_t at, std::size_t after) {
   return true;
 }
 
-void append_lower(std::string& out, std::string_view text, std::size_t at, std::size_t after, std::uint32_t c) {
+void append_lower(std::string& out, std::string_view text, std::size_t at, std::size_t after,
+                  std::uint32_t c) {
   if (c < 0x80) {
     out += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   } else if (c == 0x3a3) {
@@ -100,6 +118,23 @@ bool valid_utf8(std::string_view bytes) {
     i += static_cast<std::size_t>(n);
   }
   return true;
+}
+
+std::string valid_or_replaced(std::string_view bytes) {
+  if (valid_utf8(bytes)) return std::string(bytes);
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size();) {
+    std::size_t n = 1;
+    while (n <= 4 && i + n <= bytes.size() && !valid_utf8(bytes.substr(i, n))) ++n;
+    if (n <= 4 && i + n <= bytes.size()) {
+      out += bytes.substr(i, n);
+      i += n;
+    } else {
+      out += "\xef\xbf\xbd";
+      ++i;
+    }
+  }
+  return out;
 }
 
 std::size_t count_code_points(std::string_view text) {
@@ -169,8 +204,8 @@ std::vector<std::string_view> characters(std::string_view text) {
 
 bool is_space(std::uint32_t c) {
   if (c < 0x80) return (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x20);
-  return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-         c == 0x202f || c == 0x205f || c == 0x3000;
+  return c == 0x85 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
 bool is_alpha(std::uint32_t c) { return is_letter(category(c)); }
@@ -191,18 +226,19 @@ bool is_alnum(std::uint32_t c) {
 
 // Other_Uppercase and Other_Lowercase beside the letters.
 bool is_upper(std::uint32_t c) {
-  return category(c) == UTF8PROC_CATEGORY_LU || (c >= 0x2160 && c <= 0x216f) || (c >= 0x24b6 && c <= 0x24cf) ||
-         (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) || (c >= 0x1f170 && c <= 0x1f189);
+  return category(c) == UTF8PROC_CATEGORY_LU || (c >= 0x2160 && c <= 0x216f) ||
+         (c >= 0x24b6 && c <= 0x24cf) || (c >= 0x1f130 && c <= 0x1f149) || (c >= 0x1f150 && c <= 0x1f169) ||
+         (c >= 0x1f170 && c <= 0x1f189);
 }
 
 bool is_lower(std::uint32_t c) {
   if (category(c) == UTF8PROC_CATEGORY_LL) return true;
   return c == 0xaa || c == 0xba || (c >= 0x2b0 && c <= 0x2b8) || c == 0x2c0 || c == 0x2c1 ||
-         (c >= 0x2e0 && c <= 0x2e4) || c == 0x345 || c == 0x37a || (c >= 0x1d2c && c <= 0x1d6a) || c == 0x1d78 ||
-         (c >= 0x1d9b && c <= 0x1dbf) || c == 0x2071 || c == 0x207f || (c >= 0x2090 && c <= 0x209c) ||
-         (c >= 0x2170 && c <= 0x217f) || (c >= 0x24d0 && c <= 0x24e9) || c == 0x2c7c || c == 0x2c7d ||
-         c == 0xa69c || c == 0xa69d || c == 0xa770 || c == 0xa7f8 || c == 0xa7f9 ||
-         (c >= 0xab5c && c <= 0xab5f);
+         (c >= 0x2e0 && c <= 0x2e4) || c == 0x345 || c == 0x37a || (c >= 0x1d2c && c <= 0x1d6a) ||
+         c == 0x1d78 || (c >= 0x1d9b && c <= 0x1dbf) || c == 0x2071 || c == 0x207f ||
+         (c >= 0x2090 && c <= 0x209c) || (c >= 0x2170 && c <= 0x217f) || (c >= 0x24d0 && c <= 0x24e9) ||
+         c == 0x2c7c || c == 0x2c7d || c == 0xa69c || c == 0xa69d || c == 0xa770 || c == 0xa7f8 ||
+         c == 0xa7f9 || (c >= 0xab5c && c <= 0xab5f);
 }
 
 bool is_title(std::uint32_t c) { return category(c) == UTF8PROC_CATEGORY_LT; }
@@ -218,8 +254,10 @@ bool is_printable(std::uint32_t c) {
     case UTF8PROC_CATEGORY_CN:
     case UTF8PROC_CATEGORY_ZL:
     case UTF8PROC_CATEGORY_ZP:
-    case UTF8PROC_CATEGORY_ZS: return false;
-    default: return true;
+    case UTF8PROC_CATEGORY_ZS:
+      return false;
+    default:
+      return true;
   }
 }
 

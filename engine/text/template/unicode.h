@@ -25,6 +25,8 @@ extern const CodePointRange kOtherDigits[];
 extern const std::size_t kOtherDigitCount;
 
 bool valid_utf8(std::string_view bytes);  // no surrogates, no overlong forms
+// Invalid bytes become U+FFFD.
+std::string valid_or_replaced(std::string_view bytes);
 std::size_t count_code_points(std::string_view valid_utf8);
 // Reads the code point at `position` and moves past it. Only for valid UTF-8.
 std::uint32_t next_code_point(std::string_view text, std::size_t& position);

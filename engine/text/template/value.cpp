@@ -53,7 +53,8 @@ void Heap::check_string(std::size_t bytes) {
 
 void Heap::check_list(std::size_t items) {
   if (items > longest_list_) {
-    throw Failure(ErrorKind::limit, "a list would be longer than " + std::to_string(longest_list_) + " items");
+    throw Failure(ErrorKind::limit,
+                  "a list would be longer than " + std::to_string(longest_list_) + " items");
   }
 }
 
@@ -167,17 +168,27 @@ void Dict::set(const Value& key, const Value& value) {
 
 std::string type_name(const Value& value) {
   switch (value.kind()) {
-    case Kind::undefined: return "Undefined";
-    case Kind::none: return "NoneType";
-    case Kind::boolean: return "bool";
+    case Kind::undefined:
+      return "Undefined";
+    case Kind::none:
+      return "NoneType";
+    case Kind::boolean:
+      return "bool";
     case Kind::integer:
-    case Kind::big_integer: return "int";
-    case Kind::real: return "float";
-    case Kind::string: return value.as_text().markup ? "Markup" : "str";
-    case Kind::list: return "list";
-    case Kind::tuple: return "tuple";
-    case Kind::dict: return "dict";
-    case Kind::object: return value.as_object().type_name();
+    case Kind::big_integer:
+      return "int";
+    case Kind::real:
+      return "float";
+    case Kind::string:
+      return value.as_text().markup ? "Markup" : "str";
+    case Kind::list:
+      return "list";
+    case Kind::tuple:
+      return "tuple";
+    case Kind::dict:
+      return "dict";
+    case Kind::object:
+      return value.as_object().type_name();
   }
   return "object";
 }
@@ -194,16 +205,24 @@ std::string member_owner_name(const Value& value) {
 bool truth(const Value& value) {
   switch (value.kind()) {
     case Kind::undefined:
-    case Kind::none: return false;
+    case Kind::none:
+      return false;
     case Kind::boolean:
-    case Kind::integer: return value.as_integer() != 0;
-    case Kind::big_integer: return true;
-    case Kind::real: return value.as_real() != 0.0;
-    case Kind::string: return !value.as_view().empty();
+    case Kind::integer:
+      return value.as_integer() != 0;
+    case Kind::big_integer:
+      return true;
+    case Kind::real:
+      return value.as_real() != 0.0;
+    case Kind::string:
+      return !value.as_view().empty();
     case Kind::list:
-    case Kind::tuple: return !value.items().empty();
-    case Kind::dict: return value.as_dict().size() != 0;
-    case Kind::object: return value.as_object().truth();
+    case Kind::tuple:
+      return !value.items().empty();
+    case Kind::dict:
+      return value.as_dict().size() != 0;
+    case Kind::object:
+      return value.as_object().truth();
   }
   return true;
 }
@@ -219,7 +238,8 @@ bool equal(const Value& a, const Value& b, int depth) {
   if (a.kind() != b.kind()) return false;
   switch (a.kind()) {
     case Kind::undefined:
-    case Kind::none: return true;
+    case Kind::none:
+      return true;
     case Kind::string:
       if (a.as_view().size() == b.as_view().size()) charge(a.as_view().size() / 64);
       return a.as_view() == b.as_view();
@@ -245,8 +265,10 @@ bool equal(const Value& a, const Value& b, int depth) {
       }
       return true;
     }
-    case Kind::object: return a.as_object().equals(b.as_object());
-    default: return false;
+    case Kind::object:
+      return a.as_object().equals(b.as_object());
+    default:
+      return false;
   }
 }
 
@@ -286,11 +308,15 @@ std::size_t hash(const Value& value, int depth) {
   check_depth(depth);
   charge(1);
   switch (value.kind()) {
-    case Kind::undefined: return 1;
-    case Kind::none: return 2;
+    case Kind::undefined:
+      return 1;
+    case Kind::none:
+      return 2;
     case Kind::boolean:
-    case Kind::integer: return std::hash<std::int64_t>{}(value.as_integer());
-    case Kind::big_integer: return hash_bytes(value.as_view());
+    case Kind::integer:
+      return std::hash<std::int64_t>{}(value.as_integer());
+    case Kind::big_integer:
+      return hash_bytes(value.as_view());
     case Kind::real: {
       const double d = value.as_real();
       if (std::floor(d) == d && std::fabs(d) < 9.0e18) {
@@ -298,15 +324,19 @@ std::size_t hash(const Value& value, int depth) {
       }
       return std::hash<double>{}(d);
     }
-    case Kind::string: charge(value.as_view().size() / 32); return hash_bytes(value.as_view());
+    case Kind::string:
+      charge(value.as_view().size() / 32);
+      return hash_bytes(value.as_view());
     case Kind::tuple: {
       std::size_t seed = 3;
       for (const Value& item : value.items()) seed = seed * 1000003 ^ hash(item, depth + 1);
       return seed;
     }
     case Kind::list:
-    case Kind::dict: throw Failure("unhashable type: '" + type_name(value) + "'");
-    case Kind::object: return std::hash<const void*>{}(&value.as_object());
+    case Kind::dict:
+      throw Failure("unhashable type: '" + type_name(value) + "'");
+    case Kind::object:
+      return std::hash<const void*>{}(&value.as_object());
   }
   return 0;
 }

@@ -1,4 +1,5 @@
-// Values of the template language: small handles with Python's types, owned by a heap that lives as long as they do.
+// Values of the template language: small handles with Python's types, owned by a heap that lives as long as
+// they do.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ struct List;
 struct Text;
 struct Undefined;
 
-// What Python would raise. The interpreter turns it into a TemplateError that names the template and the line.
+// What Python would raise. The interpreter turns it into a TemplateError that names the template and the
+// line.
 class Failure : public std::runtime_error {
  public:
   Failure(ErrorKind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
@@ -53,16 +55,56 @@ enum class Kind : std::uint8_t {
 class Value {
  public:
   Value() : integer_(0) {}
-  static Value boolean(bool b) { Value v(Kind::boolean); v.integer_ = b ? 1 : 0; return v; }
-  static Value integer(std::int64_t i) { Value v(Kind::integer); v.integer_ = i; return v; }
-  static Value real(double d) { Value v(Kind::real); v.real_ = d; return v; }
-  static Value text(const Text* t) { Value v(Kind::string); v.text_ = t; return v; }
-  static Value big_integer(const Text* t) { Value v(Kind::big_integer); v.text_ = t; return v; }
-  static Value list(const List* l) { Value v(Kind::list); v.list_ = l; return v; }
-  static Value tuple(const List* l) { Value v(Kind::tuple); v.list_ = l; return v; }
-  static Value dict(const Dict* d) { Value v(Kind::dict); v.dict_ = d; return v; }
-  static Value undefined(const Undefined* u) { Value v(Kind::undefined); v.undefined_ = u; return v; }
-  static Value object(Object* o) { Value v(Kind::object); v.object_ = o; return v; }
+  static Value boolean(bool b) {
+    Value v(Kind::boolean);
+    v.integer_ = b ? 1 : 0;
+    return v;
+  }
+  static Value integer(std::int64_t i) {
+    Value v(Kind::integer);
+    v.integer_ = i;
+    return v;
+  }
+  static Value real(double d) {
+    Value v(Kind::real);
+    v.real_ = d;
+    return v;
+  }
+  static Value text(const Text* t) {
+    Value v(Kind::string);
+    v.text_ = t;
+    return v;
+  }
+  static Value big_integer(const Text* t) {
+    Value v(Kind::big_integer);
+    v.text_ = t;
+    return v;
+  }
+  static Value list(const List* l) {
+    Value v(Kind::list);
+    v.list_ = l;
+    return v;
+  }
+  static Value tuple(const List* l) {
+    Value v(Kind::tuple);
+    v.list_ = l;
+    return v;
+  }
+  static Value dict(const Dict* d) {
+    Value v(Kind::dict);
+    v.dict_ = d;
+    return v;
+  }
+  static Value undefined(const Undefined* u) {
+    Value v(Kind::undefined);
+    v.undefined_ = u;
+    return v;
+  }
+  static Value object(Object* o) {
+    Value v(Kind::object);
+    v.object_ = o;
+    return v;
+  }
 
   Kind kind() const { return kind_; }
   bool is(Kind kind) const { return kind_ == kind; }
@@ -86,7 +128,9 @@ class Value {
   const Undefined& as_undefined() const { return *undefined_; }
   Object& as_object() const { return *object_; }
   template <typename T>
-  T* as() const { return kind_ == Kind::object ? dynamic_cast<T*>(object_) : nullptr; }
+  T* as() const {
+    return kind_ == Kind::object ? dynamic_cast<T*>(object_) : nullptr;
+  }
 
   // Same object, as Python's `is` sees it.
   bool same(const Value& other) const { return kind_ == other.kind_ && integer_ == other.integer_; }
@@ -155,8 +199,8 @@ class Budget {
   std::uint64_t left_;
 };
 
-// Charges the budget of the rendering that runs on this thread, if one does: comparisons and hashes walk values that
-// share parts, so that a small value can take exponential time.
+// Charges the budget of the rendering that runs on this thread, if one does: comparisons and hashes walk
+// values that share parts, so that a small value can take exponential time.
 void charge(std::uint64_t units);
 
 // Makes a budget the one that charge() spends from, for as long as it lives.
@@ -242,8 +286,8 @@ struct Arguments {
   std::vector<std::pair<std::string_view, Value>> keywords;
 };
 
-std::string type_name(const Value& value);         // Python's type(x).__name__
-std::string member_owner_name(const Value& value); // as jinja2 names it in "'dict object' has no attribute"
+std::string type_name(const Value& value);          // Python's type(x).__name__
+std::string member_owner_name(const Value& value);  // as jinja2 names it in "'dict object' has no attribute"
 bool truth(const Value& value);
 bool equal(const Value& a, const Value& b, int depth = 0);
 // Python's a < b; throws Failure for types without an order. `op` is for the message.

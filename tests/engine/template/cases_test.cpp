@@ -11,7 +11,8 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-// Where jinja2 raises, we raise the same words, except where Python tells of its own generated code or functions.
+// Where jinja2 raises, we raise the same words, except where Python tells of its own generated code or
+// functions.
 bool same_message(const std::string& source, const std::string& wanted, const std::string& found) {
   static const std::set<std::string> kOtherWords = {
       "{{ raise_exception() }}", "{{ dict(**5) }}", "{{ a[1:2, 3] }}", "{% break %}",

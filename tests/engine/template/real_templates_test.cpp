@@ -1,4 +1,5 @@
-// Published chat templates over the golden conversations: every result is transformers', character for character.
+// Published chat templates over the golden conversations: every result is transformers', character for
+// character.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -41,7 +42,8 @@ TEST_P(RealTemplates, RenderAsTransformersDoes) {
   const auto name = golden.at("name").get<std::string>();
   const auto source = source_of(name);
   if (!source) GTEST_SKIP() << name << " is not here (set MOE_SHARED_DATA or MOE_SMOLLM2)";
-  if (sha256_hex(*source) != golden.at("sha256")) GTEST_SKIP() << name << " is another version than the golden's";
+  if (sha256_hex(*source) != golden.at("sha256"))
+    GTEST_SKIP() << name << " is another version than the golden's";
 
   std::vector<std::pair<std::string, std::string>> tokens;
   for (const auto& [key, value] : golden.at("special_tokens").items()) tokens.emplace_back(key, value);
@@ -70,8 +72,9 @@ TEST_P(RealTemplates, RenderAsTransformersDoes) {
     }
     if (found == wanted) continue;
     if (++differences <= 3) {
-      ADD_FAILURE() << name << ", conversation " << i << ": " << conversations[i].dump() << "\nwanted " << wanted
-                    << "\nfound  " << found << "\n" << shown;
+      ADD_FAILURE() << name << ", conversation " << i << ": " << conversations[i].dump() << "\nwanted "
+                    << wanted << "\nfound  " << found << "\n"
+                    << shown;
     }
   }
   EXPECT_EQ(differences, 0);
