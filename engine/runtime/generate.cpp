@@ -39,11 +39,17 @@ std::string_view name(FinishReason reason) noexcept {
 
 Generation generate(Executor& executor, std::span<const std::int32_t> prompt, const GenerateOptions& options,
                     const GenerateHooks& hooks) {
+  Sequence sequence = executor.new_sequence();
+  return generate(executor, sequence, prompt, options, hooks);
+}
+
+Generation generate(Executor& executor, Sequence& sequence, std::span<const std::int32_t> prompt,
+                    const GenerateOptions& options, const GenerateHooks& hooks) {
   const ModelSpec& spec = executor.model().spec();
   const std::int32_t context = options.context > 0 ? options.context : spec.max_positions;
   if (prompt.empty()) throw Error(ErrorKind::usage, Fault{"", "prompt", "at least one token", "none"});
-  if (std::int64_t(prompt.size()) > context) {
-    throw Error(ErrorKind::limit, Fault{"", "prompt", fmt::format("at most the context's {} tokens", context), std::to_string(prompt.size())});
+  if (const std::int64_t length = sequence.length() + std::int64_t(prompt.size()); length > context) {
+    throw Error(ErrorKind::limit, Fault{"", "prompt", fmt::format("at most the context's {} tokens", context), std::to_string(length)});
   }
   validate(options.sampling);
 
@@ -53,8 +59,7 @@ Generation generate(Executor& executor, std::span<const std::int32_t> prompt, co
   const auto chunk = std::size_t(std::max(options.chunk, 1));
   Generation out;
   CostMeter prefill(spec), decode(spec);
-  Sequence sequence = executor.new_sequence();
-  sequence.expect_length(std::int32_t(prompt.size()));
+  sequence.expect_length(sequence.length() + std::int32_t(prompt.size()));
   std::vector<float> last;  // the row the next token is drawn from
 
   const auto keep = [&](std::span<const float> rows) {

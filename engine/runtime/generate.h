@@ -56,4 +56,9 @@ struct Generation {
 Generation generate(Executor& executor, std::span<const std::int32_t> prompt, const GenerateOptions& options,
                     const GenerateHooks& hooks = {});
 
+// The same from a sequence that has read the beginning of the text already: a conversation's next turn. Afterwards the
+// sequence holds everything that was fed, which is all but the last new token.
+Generation generate(Executor& executor, Sequence& sequence, std::span<const std::int32_t> prompt,
+                    const GenerateOptions& options, const GenerateHooks& hooks = {});
+
 }  // namespace moe

@@ -1,4 +1,8 @@
 // moe-run: writes text with a model, and says what it took.
+#include <map>
+#include <string_view>
+#include <vector>
+
 #include "tools/common/program.h"
 #include "tools/moe_run/options.h"
 
@@ -10,7 +14,16 @@ void describe_flags(CLI::App& app, RunOptions& o) {
   prompt->add_option("-p,--prompt", o.prompt, "The prompt");
   prompt->add_option("-f,--prompt-file", o.prompt_file, "A file that holds the prompt; one newline at its end is dropped");
   prompt->add_option("--prompt-ids", o.prompt_ids_file, "A file with a JSON array of token ids: no BOS is added, no tokenizer needed");
+  prompt->add_option("--file", o.messages_file, "A JSON file of chat messages, or of {messages, tools, add_generation_prompt}");
   prompt->require_option(0, 1);
+  auto* chat = app.add_option_group("Chat (each makes the prompt a conversation)");
+  chat->add_flag("-i,--cnv,--conversation", o.conversation, "Talk: each line of standard input is a message; /clear forgets, /exit ends (also -cnv)");
+  chat->add_flag("--apply-chat-template", o.apply_template, "The prompt is one message of the user");
+  chat->add_option("--system", o.system, "System message");
+  chat->add_option("--chat-template", o.chat_template, "Name of one of the model's templates, or a file, in place of its own");
+  chat->add_option("--chat-template-kwargs", o.template_kwargs, "JSON object of variables for the template");
+  chat->add_option("--reasoning", o.reasoning, "Thinking on, off, or as the template has it (auto)")->check(CLI::IsMember({"on", "off", "auto"}))->capture_default_str();
+  chat->add_flag("--show-template", o.show_template, "Print the rendered conversation and stop (with --json: {prompt, ids})");
   app.add_option("-n,--n-predict", o.new_tokens, "New tokens at most; 0: run the prompt only; -1: until the context is full")
       ->check(CLI::Range(-1, 1 << 30))->capture_default_str();
   app.add_option("-c,--ctx-size", o.context, "Tokens a sequence may hold (default: what the model was made for)")->check(CLI::PositiveNumber);
@@ -47,6 +60,11 @@ void describe_flags(CLI::App& app, RunOptions& o) {
 }  // namespace moe::tools
 
 int main(int argc, char** argv) {
+  // llama-cli's users write -cnv, which would be three short flags here.
+  std::vector<const char*> arguments(argv, argv + argc);
+  for (const char*& argument : arguments) {
+    if (std::string_view(argument) == "-cnv") argument = "--cnv";
+  }
   moe::tools::RunOptions options;
   const moe::tools::Program program{
       "moe-run",
@@ -56,11 +74,16 @@ int main(int argc, char** argv) {
       "  moe-run -m ./model -p \"Once upon a time\" -n 100\n"
       "  moe-run -m org/name --temp 0 -f prompt.txt --json > result.json\n"
       "  echo \"2 + 2 =\" | moe-run -m ./model -n 4 --temp 0\n"
+      "  moe-run -m ./model -cnv --system \"Answer briefly.\"\n"
+      "  moe-run -m ./model --file messages.json --reasoning off\n"
       "  moe-run -m ./model --prompt-ids ids.json -n 0 --dump-logits logits.npy\n\n"
       "Environment: MOE_KERNELS=scalar|avx2|... forces a kernel path; HF_HUB_CACHE and HF_HOME say where the\n"
       "Hugging Face cache is; NO_COLOR is honoured.\n"
       "Exit codes: 0 done, 1 failure, 2 usage, 130 interrupted (the summary is still printed)."};
   return moe::tools::run_program(
-      program, argc, argv, [&](CLI::App& app) { moe::tools::describe_flags(app, options); },
-      [&](CLI::App&) { return moe::tools::run(options); });
+      program, argc, arguments.data(), [&](CLI::App& app) { moe::tools::describe_flags(app, options); },
+      [&](CLI::App&) {
+        if (options.show_template) return moe::tools::show_template(options);
+        return moe::tools::is_chat(options) ? moe::tools::run_chat(options) : moe::tools::run(options);
+      });
 }

@@ -16,6 +16,10 @@ struct RunOptions {
   std::string model;
   std::optional<std::string> prompt;
   std::string prompt_file, prompt_ids_file;
+  // Chat: any of these makes the prompt a conversation, rendered by the model's own template.
+  std::string messages_file;
+  bool conversation = false, apply_template = false, show_template = false;
+  std::string system, chat_template, template_kwargs, reasoning = "auto";
   std::int32_t new_tokens = 256;  // -1: until the context is full
   std::int32_t context = 0;       // 0: what the model was made for
   std::int32_t threads = 0;       // 0: the physical cores this process may use
@@ -36,7 +40,13 @@ struct RunOptions {
 // Adds the flags to `app`; parsing fills `options`, which must outlive it.
 void describe_flags(CLI::App& app, RunOptions& options);
 
-// Generates and reports; returns an exit code.
+// True where the prompt is a conversation.
+bool is_chat(const RunOptions& options);
+
+// Generate and report; return an exit code.
 int run(const RunOptions& options);
+int run_chat(const RunOptions& options);
+// Prints the rendered conversation; loads no weights.
+int show_template(const RunOptions& options);
 
 }  // namespace moe::tools

@@ -57,6 +57,7 @@ nlohmann::json run_json(const RunFacts& f) {
   for (const GeneratedToken& t : g.tokens) ids.push_back(t.id);
   json out{{"prompt_ids", f.prompt_ids}, {"output_ids", ids}, {"text", nullptr}, {"finish_reason", f.finish_reason}};
   if (f.text) out["text"] = *f.text;
+  if (f.thought) out["thought"] = *f.thought;
   if (f.with_logprobs) {
     json list = json::array();
     for (const GeneratedToken& t : g.tokens) {

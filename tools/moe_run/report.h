@@ -13,6 +13,7 @@ namespace moe::tools {
 struct RunFacts {
   std::vector<std::int32_t> prompt_ids;
   std::optional<std::string> text;
+  std::optional<std::string> thought;  // of a chat reply, whose text is the answer
   std::string finish_reason;
   bool with_logprobs = false;
   double load_s = 0;

@@ -1,0 +1,157 @@
+#include "tools/moe_run/session.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "engine/base/atomic_file.h"
+#include "engine/base/error.h"
+#include "engine/base/files.h"
+#include "engine/base/json.h"
+#include "engine/checkpoint/identity.h"
+#include "models/registry.h"
+#include "tools/common/interrupt.h"
+#include "tools/common/memory.h"
+#include "tools/common/program.h"
+#include "tools/common/progress.h"
+#include "tools/common/routing_json.h"
+
+namespace moe::tools {
+namespace {
+
+constexpr std::size_t kLongestPrompt = std::size_t{1} << 30;
+
+// Editors end files with a newline that nobody means as part of the prompt.
+std::string drop_last_newline(std::string text) {
+  if (!text.empty() && text.back() == '\n') text.pop_back();
+  return text;
+}
+
+std::uint64_t random_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+std::shared_ptr<const Model> load(const std::filesystem::path& directory, kernels::ThreadTeam& team,
+                                  const models::RouterOverride& router) {
+  std::unique_ptr<Progress> progress;
+  LoadOptions options;
+  options.team = &team;
+  options.progress = [&](std::int64_t done, std::int64_t total) {
+    if (!progress) progress = std::make_unique<Progress>("loading", std::uint64_t(total), ProgressUnit::bytes);
+    progress->update(std::uint64_t(done));
+  };
+  return models::load_model(directory, options, router);
+}
+
+}  // namespace
+
+std::vector<std::int32_t> read_ids(const std::string& path) {
+  const nlohmann::json json = parse_json_file(path);
+  if (!json.is_array()) throw Error(ErrorKind::format, Fault{path, "", "an array of token ids", json.type_name()});
+  std::vector<std::int32_t> ids;
+  for (const auto& value : json) {
+    if (!value.is_number_integer() || value.get<std::int64_t>() < 0 || value.get<std::int64_t>() > INT32_MAX) {
+      throw Error(ErrorKind::format, Fault{path, fmt::format("element {}", ids.size()), "a token id", value.dump()});
+    }
+    ids.push_back(value.get<std::int32_t>());
+  }
+  return ids;
+}
+
+std::string read_prompt(const RunOptions& o) {
+  if (o.prompt) return *o.prompt;
+  if (!o.prompt_file.empty()) return drop_last_newline(read_file(o.prompt_file, kLongestPrompt));
+  if (isatty(STDIN_FILENO) != 0) throw Error(ErrorKind::usage, "no prompt: give -p, -f, --file or --prompt-ids, or pipe one in");
+  return drop_last_newline({std::istreambuf_iterator<char>(std::cin), {}});
+}
+
+std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory) {
+  return std::filesystem::exists(directory / "tokenizer.json") ? Tokenizer::load(directory) : nullptr;
+}
+
+Session::Session(const RunOptions& o, const std::filesystem::path& directory, std::shared_ptr<const Tokenizer> tokenizer)
+    : options_(o), tokenizer_(std::move(tokenizer)), kernels_(kernels::select_kernels()), team_(o.threads) {
+  const auto start = std::chrono::steady_clock::now();
+  if (o.logprobs >= 0 && !o.json) throw Error(ErrorKind::usage, "--logprobs needs --json");
+  if (!tokenizer_ && !o.stop.empty()) throw Error(ErrorKind::usage, "--stop needs a tokenizer, and the model directory has none");
+  validate(o.sampling);
+  model_ = load(directory, team_, o.router);
+  const ModelSpec& spec = model_->spec();
+  Executor::Options executor;
+  executor.kernels = &kernels_;
+  if (!o.routing_stats.empty()) {
+    routing_ = std::make_unique<RoutingStats>(spec, o.routing_window);
+    if (routing_->layers().empty()) throw Error(ErrorKind::usage, Fault{"", "--routing-stats", "a model with experts", "a dense model"});
+    executor.routing = routing_.get();
+  }
+  executor_ = std::make_unique<Executor>(model_, team_, executor);
+  load_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  after_load_rss_ = resident_bytes();
+
+  generate_.max_new_tokens = o.new_tokens < 0 ? INT32_MAX : o.new_tokens;
+  generate_.context = o.context;
+  generate_.chunk = o.chunk;
+  generate_.sampling = o.sampling;
+  generate_.sampling.seed = o.seed ? *o.seed : random_seed();
+  if (!o.ignore_eos) generate_.stop_ids = spec.stop_ids;
+  generate_.logprobs = o.logprobs;
+  generate_.all_prompt_logits = !o.dump_logits.empty();
+  if (tokenizer_) {
+    for (std::int32_t id = 0; id < spec.vocab; ++id) generate_.allowed.push_back(tokenizer_->is_defined(id));
+  }
+  if (!o.dump_logits.empty()) dump_ = std::make_unique<NpyWriter>(o.dump_logits, spec.vocab);
+}
+
+Generation Session::generate_from(Sequence& sequence, std::span<const std::int32_t> ids,
+                                  std::function<bool(std::int32_t)> on_token) {
+  std::unique_ptr<Progress> progress;
+  GenerateHooks hooks;
+  hooks.interrupted = [] { return interrupted(); };
+  hooks.on_token = [&](std::int32_t id) {
+    progress.reset();
+    return on_token(id);
+  };
+  if (dump_) hooks.on_logits = [&](std::span<const float> rows) { dump_->append(rows); };
+  if (ids.size() > std::size_t(options_.chunk)) {
+    progress = std::make_unique<Progress>("reading the prompt", ids.size());
+    hooks.on_prefill = [&](std::int32_t done) { progress->update(std::uint64_t(done)); };
+  }
+  return generate(*executor_, sequence, ids, generate_, hooks);
+}
+
+void Session::finish_files() {
+  if (dump_) dump_->finish();
+  if (routing_) write_file_atomically(options_.routing_stats, routing_json(*routing_).dump(1) + "\n");
+}
+
+RunFacts Session::facts(bool with_model_hash) const {
+  RunFacts facts;
+  facts.load_s = load_s_;
+  facts.after_load_rss = after_load_rss_;
+  facts.kernels = kernels_.name;
+  facts.compute = options_.compute;
+  facts.weights = options_.weights;
+  facts.threads = team_.size();
+  facts.seed = generate_.sampling.seed;
+  facts.with_logprobs = options_.logprobs >= 0;
+  if (with_model_hash) facts.model_hash = checkpoint_hash(model_->checkpoint(), unsigned(team_.size()));
+  return facts;
+}
+
+void show(std::string_view piece) {
+  std::fwrite(piece.data(), 1, piece.size(), stdout);
+  std::fflush(stdout);
+}
+
+int report(const RunOptions& options, const RunFacts& facts) {
+  if (options.json) show(run_json(facts).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  print_summary(facts, options.verbose);
+  return facts.generation.finish == FinishReason::interrupted ? kInterrupted : kDone;
+}
+
+}  // namespace moe::tools
