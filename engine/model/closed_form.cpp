@@ -168,8 +168,9 @@ AttentionSlopes attention_slopes(const ModelSpec& spec) {
   for (const LayerSpec& layer : spec.layers) {
     const AttentionSpec& a = layer.attention;
     const std::int64_t slope = 2 * a.heads * pair_dims(a);
-    (a.window > 0 ? slopes.sliding : slopes.full) += slope;
-    if (a.window > 0) slopes.window = a.window;
+    const bool slides = a.window > 0 && a.window < spec.max_positions;
+    (slides ? slopes.sliding : slopes.full) += slope;
+    if (slides) slopes.window = a.window;
   }
   return slopes;
 }

@@ -13,8 +13,8 @@ namespace moe {
 // those rows only.
 Costs closed_form(const ModelSpec& spec, std::int64_t past, std::int64_t tokens, std::int64_t logit_rows);
 
-// 2 n_q (d_k + d_v) summed over layers that see everything, and over those with a window; the latent form counts its
-// absorbed products.
+// 2 n_q (d_k + d_v) summed over layers that see everything, and over those with a window shorter than the model's
+// context; the latent form counts its absorbed products.
 struct AttentionSlopes {
   std::int64_t full = 0, sliding = 0;
   std::int64_t window = 0;  // of the sliding layers; 0 if there are none or they differ
