@@ -270,7 +270,13 @@ Extraction study_final(const Question&, std::string_view text, bool) {
 }
 
 Extraction study_lenient(const Question&, std::string_view response, bool) {
-  const std::string text = collapse_space(without_think_tags(response));
+  std::string clean(response);
+  // What a log of the study's had in place of a missing message.
+  constexpr std::string_view kMissing = "[object Object]";
+  for (std::size_t at = clean.find(kMissing); at != std::string::npos; at = clean.find(kMissing, at + 1)) {
+    std::fill_n(clean.begin() + static_cast<std::ptrdiff_t>(at), kMissing.size(), ' ');
+  }
+  const std::string text = collapse_space(without_think_tags(clean));
   if (const auto letter = last_hash_letter(text)) return letter_found(*letter, "hash");
   if (const auto letter = last_named_letter(text)) return letter_found(*letter, "named");
   std::size_t last = std::string_view::npos;

@@ -298,7 +298,7 @@ Number floor_number(const Number& value) {
 Number factorial(const Number& value, Budget& budget) {
   const auto n = as_integer(value);
   if (!n || *n < 0) undefined();
-  if (*n > 1000) out_of_bounds();
+  if (*n > 3000) out_of_bounds();
   budget.spend(*n + 1);
   Integer product = 1;
   for (long i = 2; i <= *n; ++i) product *= i;

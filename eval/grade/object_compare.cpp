@@ -124,24 +124,31 @@ Verdict compare_equations(const MathObject& a, const MathObject& b, Budget& budg
   return verdict == Verdict::equal ? verdict : Verdict::undecided;
 }
 
-// The digits of a numeral as a number; nothing if a digit is too large for the base.
+// A numeral's value; nothing if a digit is too large for the base.
 std::optional<Rational> numeral_value(const MathObject& numeral) {
-  Integer value = 0;
+  Integer value = 0, scale = 1;
+  bool fraction = false;
   for (const char digit : numeral.unit) {
+    if (digit == '-') continue;
+    if (digit == '.') {
+      fraction = true;
+      continue;
+    }
     const auto d = static_cast<std::size_t>(digit - '0');
     if (d >= numeral.columns) return std::nullopt;
     value = value * numeral.columns + d;
+    if (fraction) scale *= numeral.columns;
   }
-  return Rational(value);
+  Rational out(value);
+  out /= Rational(scale);
+  return numeral.unit[0] == '-' ? Rational(-out) : out;
 }
 
 Verdict compare_numerals(const MathObject& a, const MathObject& b, Budget& budget) {
   if (a.kind == Kind::numeral && b.kind == Kind::numeral) {
     if (a.columns == b.columns) {
-      const auto digits = [](const std::string& text) {
-        return text.substr(std::min(text.find_first_not_of('0'), text.size()));
-      };
-      return digits(a.unit) == digits(b.unit) ? Verdict::equal : Verdict::different;
+      const auto x = parse_rational(a.unit), y = parse_rational(b.unit);
+      return x && y && *x == *y ? Verdict::equal : Verdict::different;
     }
     const auto x = numeral_value(a), y = numeral_value(b);
     return x && y && *x != *y ? Verdict::different : Verdict::undecided;
@@ -152,6 +159,7 @@ Verdict compare_numerals(const MathObject& a, const MathObject& b, Budget& budge
   // The question names the base, so the bare digits mean the numeral; its value in base ten may mean it too.
   const auto digits = parse_rational(numeral.unit);
   const auto value = numeral_value(numeral);
+  if (!digits) return Verdict::undecided;
   const Verdict same_digits = same_function(Expr::of(*digits), other.value, true, budget);
   if (same_digits != Verdict::different || !value) return same_digits;
   return same_function(Expr::of(*value), other.value, true, budget) == Verdict::different

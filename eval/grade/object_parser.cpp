@@ -272,20 +272,24 @@ class ObjectParser {
     return out;
   }
 
-  // 1200_7, 52_{8}.
+  // 1200_7, 52_{8}, -0.11_2.
   std::optional<MathObject> based(Span span) {
-    const std::size_t n = span.size(), b = span.begin;
+    const bool minus = span.size() > 3 && at(span.begin).is("-");
+    const std::size_t b = span.begin + (minus ? 1 : 0), n = span.end - b;
     if (n < 3 || at(b).kind != TokenKind::number || !at(b + 1).is("_")) return std::nullopt;
     const bool braces = n == 5 && at(b + 2).is("{") && at(b + 4).is("}");
     if (n != 3 && !braces) throw NotReadable{};
     const Token& base = at(braces ? b + 3 : b + 2);
-    if (base.kind != TokenKind::number || base.text.size() > 2 || base.text.find('.') != std::string::npos)
+    if (base.kind != TokenKind::number || base.text.size() > 2 || base.text.find('.') != std::string::npos) {
       throw NotReadable{};
+    }
     MathObject out;
     out.kind = Kind::numeral;
-    out.unit = at(b).text;
     out.columns = static_cast<std::size_t>(std::stoi(base.text));
-    if (out.columns < 2 || out.unit.find_first_not_of("0123456789") != std::string::npos) throw NotReadable{};
+    const std::string& digits = at(b).text;
+    if (out.columns < 2 || digits.find_first_not_of("0123456789.") != std::string::npos) throw NotReadable{};
+    if (minus) out.unit.push_back('-');
+    out.unit.append(digits);
     return out;
   }
 
