@@ -64,15 +64,15 @@ PromptBuilder::PromptBuilder(const Task& task, const Strategy& strategy, const s
   const auto refuse = [&](const std::string& expected) {
     throw Error(ErrorKind::usage, Fault{task_.file, thing, expected, fmt::format("{}", fewshot_)});
   };
-  if (fewshot_ > 0 && shots.sampler == Sampler::none) refuse("0, for the strategy has no examples");
-  if (shots.sampler == Sampler::listed && static_cast<std::size_t>(fewshot_) > shots.examples.size()) {
+  if (fewshot_ > 0 && shots.sampler == ExampleSampler::none) refuse("0, for the strategy has no examples");
+  if (shots.sampler == ExampleSampler::listed && static_cast<std::size_t>(fewshot_) > shots.examples.size()) {
     refuse(fmt::format("at most {}, the examples listed", shots.examples.size()));
   }
-  const bool drawn = shots.sampler == Sampler::first || shots.sampler == Sampler::random;
+  const bool drawn = shots.sampler == ExampleSampler::first || shots.sampler == ExampleSampler::random;
   if (fewshot_ > 0 && drawn && (pool_ == nullptr || pool_->size() < static_cast<std::size_t>(fewshot_))) {
     refuse(fmt::format("at most {}, the rows of the split {}", pool_ == nullptr ? 0 : pool_->size(), shots.split));
   }
-  if (fewshot_ > 0 && shots.sampler == Sampler::random) {
+  if (fewshot_ > 0 && shots.sampler == ExampleSampler::random) {
     // One generator for the whole split, as lm_eval has it: question i depends on those before it, and not on how
     // many are run.
     PythonRandom random(options_.fewshot_seed);
@@ -92,8 +92,8 @@ std::string PromptBuilder::examples(std::size_t index) const {
   std::string out;
   for (int i = 0; i < fewshot_; ++i) {
     const auto lookup = [&](const std::string& name) -> std::string {
-      if (shots.sampler == Sampler::listed) return shots.examples[static_cast<std::size_t>(i)].at(name);
-      const std::size_t row = shots.sampler == Sampler::first ? static_cast<std::size_t>(i)
+      if (shots.sampler == ExampleSampler::listed) return shots.examples[static_cast<std::size_t>(i)].at(name);
+      const std::size_t row = shots.sampler == ExampleSampler::first ? static_cast<std::size_t>(i)
                                                               : drawn_[index][static_cast<std::size_t>(i)];
       return doc_field((*pool_)[row], strategy_, name);
     };

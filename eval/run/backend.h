@@ -33,6 +33,7 @@ struct Sampling {
 // Text written on from a prompt.
 struct GenerateJob {
   TokenIds prompt;
+  std::string prompt_text;  // as rendered: a template may open a thought at its end
   int max_tokens = 0;
   std::vector<std::string> stop;
   Sampling sampling;
@@ -69,6 +70,7 @@ struct BackendInfo {
   std::string engine_version, kernels, compute, weights, machine;
   int threads = 0;
   std::int64_t context = 0;   // tokens a sequence may hold
+  std::string mode = "throughput";  // or "latency": one item at a time, nothing shared
   std::int64_t parameters = 0;
   std::int64_t active_parameters = 0;  // a token's, head included
   std::string chat_template;
@@ -95,6 +97,9 @@ class Backend {
 // Resident bytes of this process: now, and at most so far. 0 where the system does not tell.
 std::uint64_t resident_bytes();
 std::uint64_t peak_resident_bytes();
+
+// Memory that could be had without swapping; 0 where the system does not tell.
+std::uint64_t free_bytes();
 
 // The processor's name, for records.
 std::string machine_name();

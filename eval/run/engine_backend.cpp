@@ -11,11 +11,11 @@
 #include "engine/checkpoint/hub.h"
 #include "engine/checkpoint/identity.h"
 #include "engine/model/closed_form.h"
-#include "engine/runtime/generate.h"
-#include "engine/runtime/score.h"
+#include "engine/text/reasoning.h"
+#include "engine/text/template/chat_template.h"
 #include "engine/text/tokenizer.h"
-#include "eval/extract/extractor.h"
-#include "eval/run/stop_strings.h"
+#include "eval/run/generate_batch.h"
+#include "eval/run/score_batch.h"
 #include "kernels/kernel_table.h"
 #include "kernels/thread_team.h"
 #include "models/registry.h"
@@ -29,11 +29,20 @@ std::string hash_if_there(const std::filesystem::path& path) {
   return std::filesystem::exists(path) ? sha256_hex(read_file(path, kLargestText)) : "";
 }
 
+// Templates that print the date get this one, so that a run resumed tomorrow asks what it asked today.
+std::tm fixed_day() {
+  std::tm day{};
+  day.tm_year = 124, day.tm_mon = 6, day.tm_mday = 26, day.tm_wday = 5, day.tm_yday = 207;
+  return day;
+}
+
 class EngineBackend final : public Backend {
  public:
   EngineBackend(const std::string& model, const EngineOptions& options) : team_(options.threads) {
     const std::filesystem::path directory = resolve_model(model);
-    tokenizer_ = Tokenizer::load(directory);  // before the weights: a missing file should not cost a long load
+    // Before the weights: a missing file should not cost a long load.
+    tokenizer_ = Tokenizer::load(directory);
+    load_template(directory, options);
     LoadOptions load;
     load.team = &team_;
     load.progress = [&](std::int64_t done, std::int64_t total) {
@@ -43,12 +52,16 @@ class EngineBackend final : public Backend {
     executor_ = std::make_unique<Executor>(model_, team_);
     const ModelSpec& spec = model_->spec();
     context_ = options.context > 0 ? static_cast<std::int32_t>(options.context) : spec.max_positions;
-    stop_ids_ = spec.stop_ids;
-    if (const auto eos = tokenizer_->eos_id(); eos && std::ranges::find(stop_ids_, *eos) == stop_ids_.end()) {
-      stop_ids_.push_back(*eos);
+    sequences_ = std::max<std::size_t>(options.sequences, 1);
+    share_prefix_ = options.share_prefix;
+    kv_bytes_ = options.kv_bytes > 0 ? options.kv_bytes : free_bytes() / 2;
+    replies_.tokenizer = tokenizer_;
+    replies_.stop_ids = spec.stop_ids;
+    if (const auto eos = tokenizer_->eos_id(); eos && std::ranges::find(replies_.stop_ids, *eos) == replies_.stop_ids.end()) {
+      replies_.stop_ids.push_back(*eos);
     }
     for (std::int32_t id = 0; id < static_cast<std::int32_t>(tokenizer_->vocab_size()); ++id) {
-      allowed_.push_back(tokenizer_->is_defined(id));
+      replies_.allowed.push_back(tokenizer_->is_defined(id));
     }
     rules_.encode = [this](std::string_view text, bool add_special) { return tokenizer_->encode(text, add_special); };
     rules_.bos_text = tokenizer_->bos_token();
@@ -62,25 +75,46 @@ class EngineBackend final : public Backend {
 
   void run(std::span<const Job> jobs, const std::function<void(std::size_t, JobResult)>& done,
            const std::function<bool()>& interrupted) override {
-    for (std::size_t i = 0; i < jobs.size() && !interrupted(); ++i) {
-      JobResult result;
-      try {
-        if (const auto* score_job = std::get_if<ScoreJob>(&jobs[i])) {
-          result = run_score(*score_job);
-        } else if (!run_generate(std::get<GenerateJob>(jobs[i]), interrupted, result)) {
-          return;
-        }
-      } catch (const Error& error) {
-        // Only what this job asked for may fail it alone; a broken model or machine ends the run.
-        if (error.kind() != ErrorKind::limit && error.kind() != ErrorKind::usage) throw;
-        result = JobResult();
-        result.error = error.what();
-      }
-      done(i, std::move(result));
+    BatchOptions batch;
+    batch.share_prefix = share_prefix_;
+    batch.sequences = sequences_;
+    batch.context = context_;
+    batch.kv_bytes = kv_bytes_;
+    batch.interrupted = interrupted;
+    const bool scored = std::ranges::any_of(jobs, [](const Job& job) { return std::holds_alternative<ScoreJob>(job); });
+    if (scored) {
+      score_batch(*executor_, team_, jobs, batch, done);
+    } else {
+      generate_batch(*executor_, jobs, replies_, batch, done);
     }
   }
 
  private:
+  void load_template(const std::filesystem::path& directory, const EngineOptions& options) {
+    const ReasoningSwitch reasoning = reasoning_switch_from_name(options.reasoning);
+    if (options.chat_template.empty() && !ChatTemplate::present(directory)) {
+      if (reasoning != ReasoningSwitch::automatic) {
+        throw Error(ErrorKind::usage, Fault{directory.string(), "--reasoning", "a model with a chat template", "one without"});
+      }
+      replies_.reasoning = ReasoningFormat::think_tags;
+      return;
+    }
+    auto found = std::make_shared<const ChatTemplate>(ChatTemplate::load(directory, options.chat_template));
+    replies_.reasoning = reasoning_format_of(found->source());
+    info_.chat_template = std::string(found->source());
+    info_.template_hash = sha256_hex(info_.chat_template);
+    RenderOptions render;
+    render.add_generation_prompt = true;
+    render.kwargs_json = options.chat_kwargs;
+    render.reasoning = reasoning;
+    render.clock = fixed_day;
+    chat_ = [found, render](const std::vector<eval::ChatMessage>& messages) {
+      std::vector<moe::ChatMessage> converted;
+      for (const eval::ChatMessage& one : messages) converted.push_back({one.role, one.content, ""});
+      return found->render(Conversation::of(converted), render);
+    };
+  }
+
   void fill_info(const std::string& model, const std::filesystem::path& directory, const EngineOptions& options) {
     const ModelSpec& spec = model_->spec();
     info_.model = model;
@@ -96,6 +130,7 @@ class EngineBackend final : public Backend {
     info_.machine = machine_name();
     info_.threads = team_.size();
     info_.context = context_;
+    if (sequences_ == 1) info_.mode = "latency";
     for (const std::string_view name : model_->checkpoint().names()) {
       std::int64_t count = 1;
       for (const std::int64_t size : model_->checkpoint().require(name).shape) count *= size;
@@ -105,96 +140,14 @@ class EngineBackend final : public Backend {
     info_.after_load_rss_bytes = resident_bytes();
   }
 
-  JobResult run_score(const ScoreJob& job) {
-    const ScoreResult scored = moe::score(*executor_, job.context, job.continuations, context_);
-    JobResult result;
-    result.finish_reason = "scored";
-    for (const ContinuationScore& one : scored.scores) {
-      result.loglikelihoods.push_back(one.loglikelihood);
-      result.greedy.push_back(one.is_greedy);
-    }
-    result.prompt_tokens = job.context.size();
-    for (const TokenIds& one : job.continuations) result.prompt_tokens += one.size();
-    result.prefill = scored.executed;
-    result.alone_prefill = scored.as_if_alone;
-    result.prefill_s = scored.seconds;
-    return result;
-  }
-
-  // False: interrupted before the end.
-  bool run_generate(const GenerateJob& job, const std::function<bool()>& interrupted, JobResult& result) {
-    GenerateOptions options;
-    options.max_new_tokens = job.max_tokens;
-    options.context = context_;
-    options.stop_ids = stop_ids_;
-    options.allowed = allowed_;
-    options.sampling.temperature = static_cast<float>(job.sampling.temperature);
-    options.sampling.top_k = job.sampling.top_k;
-    options.sampling.top_p = static_cast<float>(job.sampling.top_p);
-    options.sampling.min_p = static_cast<float>(job.sampling.min_p);
-    options.sampling.frequency_penalty = static_cast<float>(job.sampling.frequency_penalty);
-    options.sampling.seed = job.sampling.seed;
-    StreamDecoder decoder(tokenizer_, true);
-    StopStrings stops(job.stop);
-    GenerateHooks hooks;
-    hooks.interrupted = interrupted;
-    hooks.on_token = [&](std::int32_t id) { return stops.push(decoder.push(id)); };
-    const Generation generation = generate(*executor_, job.prompt, options, hooks);
-    if (generation.finish == FinishReason::interrupted) return false;
-    stops.push(decoder.finish());
-    result.response = stops.text();
-    result.finish_reason = stops.found() ? "stop" : std::string(name(generation.finish));
-    std::vector<std::int32_t> ids;
-    for (const GeneratedToken& token : generation.tokens) ids.push_back(token.id);
-    split_thought(ids, result);
-    result.prompt_tokens = job.prompt.size();
-    result.prefill = result.alone_prefill = generation.prefill;
-    result.decode = result.alone_decode = generation.decode;
-    result.prefill_s = generation.prefill_s;
-    result.decode_s = generation.decode_s;
-    result.ttft_s = generation.ttft_s;
-    return true;
-  }
-
-  // Some families' markers are special tokens, which the response leaves out; so the split is made on the text
-  // with them, and counted in tokens.
-  void split_thought(const std::vector<std::int32_t>& ids, JobResult& result) {
-    const bool truncated = result.finish_reason == "length" || result.finish_reason == "context";
-    const std::string marked = tokenizer_->decode(ids, false);
-    const Response split = split_response(marked, truncated);
-    result.thought_unclosed = split.thought_unclosed;
-    const std::size_t cut = split.thought_unclosed ? marked.size() : static_cast<std::size_t>(split.answer.data() - marked.data());
-    if (split.answer.size() == marked.size() && !split.thought_unclosed) {  // no markers
-      result.answer = result.response;
-      result.answer_tokens = ids.size();
-      return;
-    }
-    // The fewest tokens whose text reaches the cut.
-    std::size_t low = 0, high = ids.size();
-    while (low < high) {
-      const std::size_t middle = (low + high) / 2;
-      if (tokenizer_->decode(std::span(ids).first(middle), false).size() >= cut) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-    }
-    result.thought_tokens = low;
-    result.answer_tokens = ids.size() - low;
-    result.thought = tokenizer_->decode(std::span(ids).first(low), true);
-    result.answer = result.response.size() >= result.thought.size() && result.response.compare(0, result.thought.size(), result.thought) == 0
-                        ? result.response.substr(result.thought.size())
-                        : tokenizer_->decode(std::span(ids).subspan(low), true);
-    if (result.thought_unclosed) result.answer.clear();
-  }
-
   kernels::ThreadTeam team_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Executor> executor_;
   std::int32_t context_ = 0;
-  std::vector<std::int32_t> stop_ids_;
-  std::vector<bool> allowed_;
+  std::size_t sequences_ = 1, kv_bytes_ = 0;
+  bool share_prefix_ = true;
+  ReplyRules replies_;
   TokenRules rules_;
   ChatRenderer chat_;
   BackendInfo info_;

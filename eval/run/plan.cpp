@@ -86,6 +86,7 @@ Job make_job(const Strategy& strategy, const Prompt& prompt, const RunOptions& o
   }
   GenerateJob job;
   job.prompt = encode_prompt(rules, prompt.text, prompt.chat);
+  if (prompt.chat) job.prompt_text = prompt.text;
   job.max_tokens = options.max_tokens.value_or(strategy.max_tokens);
   job.stop = strategy.stop;
   job.sampling = options.sampling;
@@ -109,7 +110,7 @@ std::unique_ptr<Condition> plan(const Task& task, const Strategy& strategy, cons
   }
   const FewShot& shots = strategy.fewshot;
   const int wanted = options.prompt.fewshot < 0 ? shots.count : options.prompt.fewshot;
-  if (wanted > 0 && (shots.sampler == Sampler::first || shots.sampler == Sampler::random)) {
+  if (wanted > 0 && (shots.sampler == ExampleSampler::first || shots.sampler == ExampleSampler::random)) {
     condition->pool = load_split(task.dataset, shots.split, options.data);
   }
   const PromptBuilder builder(task, strategy, condition->data.docs, &condition->pool.docs, options.prompt, backend.chat());

@@ -20,9 +20,9 @@ std::string line_value(const char* path, const std::string& key) {
   return "";
 }
 
-std::uint64_t status_bytes(const std::string& key) {
+std::uint64_t kib_value(const char* path, const std::string& key) {
   std::uint64_t kib = 0;
-  for (const char c : line_value("/proc/self/status", key)) {
+  for (const char c : line_value(path, key)) {
     if (c < '0' || c > '9') break;
     kib = kib * 10 + static_cast<std::uint64_t>(c - '0');
   }
@@ -31,8 +31,9 @@ std::uint64_t status_bytes(const std::string& key) {
 
 }  // namespace
 
-std::uint64_t resident_bytes() { return status_bytes("VmRSS"); }
-std::uint64_t peak_resident_bytes() { return status_bytes("VmHWM"); }
+std::uint64_t resident_bytes() { return kib_value("/proc/self/status", "VmRSS"); }
+std::uint64_t peak_resident_bytes() { return kib_value("/proc/self/status", "VmHWM"); }
+std::uint64_t free_bytes() { return kib_value("/proc/meminfo", "MemAvailable"); }
 std::string machine_name() { return line_value("/proc/cpuinfo", "model name"); }
 
 }  // namespace moe::eval

@@ -116,7 +116,7 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
     record["cost"] = Json();
   }
   record["timing"] = {{"prefill_s", result.prefill_s}, {"decode_s", result.decode_s}, {"ttft_s", result.ttft_s},
-                      {"wall_s", outcome.seconds}, {"mode", "throughput"}};
+                      {"wall_s", outcome.seconds}, {"mode", backend.mode}};
   record["memory"] = {{"after_load_rss_bytes", backend.after_load_rss_bytes}, {"peak_rss_bytes", peak_resident_bytes()}};
   record["key"] = item.key;
   record["flags"] = {{"hit_cap", ran && outcome.truncated()},

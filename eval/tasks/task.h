@@ -44,11 +44,11 @@ struct MatchSpec {
   std::vector<std::string> ignore;      // patterns removed from both sides first, in order
 };
 
-enum class Sampler { none, first, random, listed };
+enum class ExampleSampler { none, first, random, listed };
 
 struct FewShot {
   int count = 0;
-  Sampler sampler = Sampler::none;
+  ExampleSampler sampler = ExampleSampler::none;
   std::string split;                                          // pool for first and random
   std::vector<std::map<std::string, std::string>> examples;   // sampler listed
   TextTemplate prompt, target;

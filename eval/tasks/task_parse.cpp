@@ -103,11 +103,11 @@ FewShot parse_fewshot(ObjectReader reader, const Strategy& strategy, const Datas
   FewShot shots;
   shots.count = static_cast<int>(reader.integer("count", 0, 1000));
   const std::string sampler = reader.word("sampler", {"first", "random", "listed"});
-  shots.sampler = sampler == "first" ? Sampler::first : sampler == "random" ? Sampler::random : Sampler::listed;
+  shots.sampler = sampler == "first" ? ExampleSampler::first : sampler == "random" ? ExampleSampler::random : ExampleSampler::listed;
   shots.delimiter = reader.text("delimiter", "\n\n");
   shots.prompt = text_template(reader, "prompt", strategy.prompt.source());
   shots.target = text_template(reader, "target", strategy.target.source());
-  if (shots.sampler == Sampler::listed) {
+  if (shots.sampler == ExampleSampler::listed) {
     const Json& examples = reader.value("examples");
     if (!examples.is_array()) reader.fail("examples", "an array of objects", describe_json(examples));
     for (std::size_t i = 0; i < examples.size(); ++i) {
@@ -212,7 +212,7 @@ void check_names(const Task& task, const Strategy& s) {
   check(s.target, "target", false);
   check(s.continuation, "continuation", true);
   check(s.choice_line, "choices.line", true);
-  if (s.fewshot.sampler != Sampler::listed) {
+  if (s.fewshot.sampler != ExampleSampler::listed) {
     check(s.fewshot.prompt, "fewshot.prompt", false);
     check(s.fewshot.target, "fewshot.target", false);
   }

@@ -81,8 +81,8 @@ int validate(const Selection& selection) {
       Dataset data = load_split(task->dataset, task->eval_split, directories);
       const auto warnings = data.warnings;
       Dataset pool;
-      const Sampler sampler = strategy->fewshot.sampler;
-      if (strategy->fewshot.count > 0 && (sampler == Sampler::first || sampler == Sampler::random)) {
+      const ExampleSampler sampler = strategy->fewshot.sampler;
+      if (strategy->fewshot.count > 0 && (sampler == ExampleSampler::first || sampler == ExampleSampler::random)) {
         pool = load_split(task->dataset, strategy->fewshot.split, directories);
       }
       const PromptBuilder builder(*task, *strategy, data.docs, &pool.docs, {}, nullptr);

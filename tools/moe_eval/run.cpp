@@ -29,8 +29,9 @@ struct RunFlags {
   RunOptions run;
   std::string output = "moe-eval-results", items, compute = "f32", weights = "native";
   std::size_t limit = 0;
-  int threads = 0, max_tokens = 0;
-  std::int64_t context = 0;
+  int max_tokens = 0;
+  EngineOptions engine;
+  bool latency = false, no_share = false;
   bool chat = false, no_chat = false;
 };
 
@@ -108,9 +109,7 @@ int run_model(const std::string& model, const RunFlags& flags, const TaskRegistr
   RunJournal journal(directory + "/journal.jsonl", [](const std::string& text) { print_warning("moe-eval", text); });
 
   std::unique_ptr<Progress> loading;
-  EngineOptions engine;
-  engine.threads = flags.threads;
-  engine.context = flags.context;
+  EngineOptions engine = flags.engine;
   engine.engine_version = std::string(version());
   engine.loading = [&](std::uint64_t done, std::uint64_t total) {
     if (!loading) loading = std::make_unique<Progress>("loading " + model, total, ProgressUnit::bytes);
@@ -151,6 +150,8 @@ int run(RunFlags flags) {
   if (flags.chat && flags.no_chat) throw Error(ErrorKind::usage, "--apply-chat-template and --no-chat-template exclude each other");
   if (flags.limit > 0) flags.run.limit = flags.limit;
   if (flags.max_tokens > 0) flags.run.max_tokens = flags.max_tokens;
+  if (flags.latency) flags.engine.sequences = 1;
+  if (flags.latency || flags.no_share) flags.engine.share_prefix = false;
   if (flags.chat) flags.run.prompt.chat = 1;
   if (flags.no_chat) flags.run.prompt.chat = 0;
   if (flags.run.repeats > 1 && flags.run.sampling.temperature <= 0) {
@@ -194,8 +195,16 @@ Command add_run_command(CLI::App& app) {
   sub->add_option("--min-p", f->run.sampling.min_p, "Drop tokens below this share of the likeliest one")->check(CLI::Range(0.0, 1.0));
   sub->add_option("--repeats", f->run.repeats, "Samples of each item (needs --temp)")->check(CLI::Range(1, 10000));
   sub->add_option("-s,--seed", f->run.seed, "Seed of draws and of the order of choices; recorded")->capture_default_str();
-  sub->add_option("-c,--ctx-size", f->context, "Tokens a sequence may hold (default: what the model was made for)")->check(CLI::PositiveNumber);
-  sub->add_option("-t,--threads", f->threads, "Threads (default: the physical cores this process may use)")->check(CLI::Range(1, 1024));
+  sub->add_option("-c,--ctx-size", f->engine.context, "Tokens a sequence may hold (default: what the model was made for)")->check(CLI::PositiveNumber);
+  sub->add_option("-t,--threads", f->engine.threads, "Threads (default: the physical cores this process may use)")->check(CLI::Range(1, 1024));
+  sub->add_option("--batch-size", f->engine.sequences, "Items worked on at once; answers do not depend on it")
+      ->check(CLI::Range(1, 4096))->capture_default_str();
+  sub->add_flag("--latency", f->latency, "One item at a time and nothing shared, as latency is measured; recorded");
+  sub->add_flag("--no-share-prefix", f->no_share, "Compute what all prompts begin with for each of them");
+  sub->add_option("--chat-template", f->engine.chat_template, "Name or file of a chat template (default: the model's own)");
+  sub->add_option("--chat-template-kwargs", f->engine.chat_kwargs, "JSON object of variables for the chat template");
+  sub->add_option("--reasoning", f->engine.reasoning, "Whether the model thinks before it answers: on, off, or the template's default")
+      ->check(CLI::IsMember({"auto", "on", "off"}))->capture_default_str();
   sub->add_option("--compute", f->compute, "Arithmetic of the matrix products")->check(CLI::IsMember({"f32"}))->capture_default_str();
   sub->add_option("--weights", f->weights, "Form of the weights in memory")->check(CLI::IsMember({"native"}))->capture_default_str();
   sub->footer("Every finished item is one line of OUTPUT/MODEL/journal.jsonl, flushed to disk; when all are done,\n"
