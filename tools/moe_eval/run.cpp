@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "engine/base/error.h"
+#include "engine/checkpoint/hub.h"
 #include "eval/run/engine_backend.h"
 #include "eval/run/results.h"
 #include "eval/util/text_file.h"
@@ -104,6 +105,7 @@ int run_model(const std::string& model, const RunFlags& flags, const TaskRegistr
   // What can be wrong without the model is found before it is loaded.
   const auto chosen = choose(registry, flags.selection);
   for (const auto& [task, strategy] : chosen) load_split(task->dataset, task->eval_split, flags.run.data);
+  resolve_model(model);
   const std::string directory = model_directory(flags.output, model);
   prepare_directory(directory);
   RunJournal journal(directory + "/journal.jsonl", [](const std::string& text) { print_warning("moe-eval", text); });
