@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
+#include <time.h>
 
+#include <algorithm>
 #include <array>
+#include <utility>
 
 #include "engine/base/error.h"
 #include "engine/text/unicode.h"
@@ -15,8 +18,15 @@ namespace moe {
 namespace {
 
 constexpr std::size_t max_pattern = 1 << 16;
-// Backtracking steps of one search. Real patterns take a few for each character of the longest run they meet.
-constexpr std::uint32_t match_limit = 20'000'000;
+// Backtracking steps from one start: real patterns take a few for each character of the longest run they
+// meet.
+constexpr std::uint32_t least_match_limit = 10'000, most_match_limit = 20'000'000, steps_a_byte = 32;
+// One call tries a window of starts, which grows while calls are quick; between calls the clock is looked at.
+// That bounds a pattern that is slow from every start.
+constexpr std::uint32_t least_window = 128, most_window = 1 << 30;
+constexpr double quick = 0.01;
+constexpr std::size_t bytes_a_look = 4096;
+constexpr double seconds = 5, seconds_a_byte = 10e-6;
 constexpr std::size_t jit_stack_max = 8 << 20;
 
 // What a thread needs to match: made once, reused by every pattern.
@@ -24,10 +34,10 @@ struct MatchState {
   pcre2_match_data* data = pcre2_match_data_create(1, nullptr);
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   pcre2_jit_stack* stack = pcre2_jit_stack_create(32 << 10, jit_stack_max, nullptr);
+  double last_look = 0;  // at the clock
 
   MatchState() {
     if (!data || !context || !stack) throw std::bad_alloc();
-    pcre2_set_match_limit(context, match_limit);
     pcre2_set_heap_limit(context, 64 << 10);  // KiB, for matching without JIT
     pcre2_jit_stack_assign(context, nullptr, stack);
   }
@@ -43,6 +53,13 @@ struct MatchState {
 MatchState& match_state() {
   thread_local MatchState state;
   return state;
+}
+
+// CPU time of this thread: a busy machine must not make a pattern fail.
+double thread_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
 std::string message(int code) {
@@ -126,9 +143,10 @@ Regex::Regex(std::string_view pattern, std::string translated, std::string_view 
   pcre2_set_parens_nest_limit(context.get(), 250);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error,
-                                   &offset, context.get());
+  pcre2_code* code = pcre2_compile(
+      reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT, &error,
+      &offset, context.get());
   if (!code)
     throw Error(ErrorKind::unsupported, Fault{file_, thing_, "a regular expression that PCRE2 can compile",
                                               fmt::format("'{}' ({})", pattern_, message(error))});
@@ -142,18 +160,39 @@ Regex::Matches::Matches(const Regex& regex, std::string_view text)
   if (!stand_in_.empty()) text_ = stand_in_;
 }
 
+void Regex::Matches::fail(std::string_view why) const {
+  throw Error(ErrorKind::limit,
+              Fault{regex_.file_, regex_.thing_, "a regular expression that matches within bounds",
+                    fmt::format("'{}' ({})", regex_.pattern_, why)});
+}
+
+double Regex::Matches::look_at_clock() {
+  const double now = thread_seconds();
+  if (deadline_ == 0) deadline_ = now + seconds + seconds_a_byte * static_cast<double>(text_.size());
+  if (now > deadline_) fail("it takes too long");
+  return now - std::exchange(match_state().last_look, now);
+}
+
 bool Regex::Matches::next(std::size_t& start, std::size_t& end) {
   MatchState& state = match_state();
   const auto* code = static_cast<const pcre2_code*>(regex_.code_.get());
   for (;;) {
     if (at_ > text_.size()) return false;
+    // Set for each call: another pattern may be half through a text of its own in this thread.
+    pcre2_set_match_limit(state.context,
+                          static_cast<std::uint32_t>(std::min<std::size_t>(
+                              most_match_limit, least_match_limit + steps_a_byte * text_.size())));
+    pcre2_set_offset_limit(state.context, at_ + window_);
     const int result = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text_.data()), text_.size(), at_,
                                    PCRE2_NO_UTF_CHECK, state.data, state.context);
-    if (result == PCRE2_ERROR_NOMATCH) return false;
-    if (result < 0)
-      throw Error(ErrorKind::limit,
-                  Fault{regex_.file_, regex_.thing_, "a regular expression that matches within bounds",
-                        fmt::format("'{}' ({})", regex_.pattern_, message(result))});
+    if (result == PCRE2_ERROR_NOMATCH) {
+      at_ += window_ + 1;
+      const bool slow = look_at_clock() > quick;
+      window_ = slow ? std::max(least_window, window_ / 2) : std::min(most_window, window_ * 2);
+      while (at_ < text_.size() && (static_cast<unsigned char>(text_[at_]) & 0xc0) == 0x80) ++at_;
+      continue;
+    }
+    if (result < 0) fail(message(result));
     const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(state.data);
     start = bounds[0];
     end = bounds[1];
@@ -164,6 +203,7 @@ bool Regex::Matches::next(std::size_t& start, std::size_t& end) {
           end < text_.size() ? end + utf8::length_from_lead(static_cast<unsigned char>(text_[end])) : end + 1;
       continue;
     }
+    if (at_ / bytes_a_look != end / bytes_a_look) look_at_clock();
     at_ = end;
     last_end_ = end;
     return true;

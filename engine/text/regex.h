@@ -20,16 +20,21 @@ class Regex {
   class Matches {
    public:
     Matches(const Regex& regex, std::string_view text);
-    // Throws Error (limit) when the match limit is reached.
+    // Throws Error (limit) when a search takes too many steps, or the text too much time.
     bool next(std::size_t& start, std::size_t& end);
 
    private:
+    [[noreturn]] void fail(std::string_view why) const;
+    double look_at_clock();
+
     const Regex& regex_;
     std::string_view text_;
     std::string
         stand_in_;  // the text with newer characters replaced by older ones of the same class and length
     std::size_t at_ = 0;
     std::size_t last_end_ = std::string::npos;
+    std::uint32_t window_ = 128;  // starts tried in one call of PCRE2
+    double deadline_ = 0;         // in the thread's CPU seconds; 0 until the clock is first looked at
   };
 
   const std::string& pattern() const noexcept { return pattern_; }
