@@ -119,7 +119,7 @@ RunFacts answer(const RunOptions& o, const Chat& chat, Session& session, Sequenc
   const TokenizedPrompt prompt = tokenize_conversation(chat.chat_template, *chat.tokenizer, conversation, chat.render);
   const auto& read = sequence.tokens();
   if (read.size() >= prompt.ids.size() || !std::equal(read.begin(), read.end(), prompt.ids.begin())) {
-    sequence = session.executor().new_sequence();
+    sequence = session.new_sequence();
   }
   Reply reply(chat.tokenizer, chat.format, prompt.text, o.stop, session.model().spec().stop_ids, !o.json);
   const std::span<const std::int32_t> rest = std::span(prompt.ids).subspan(sequence.tokens().size());
@@ -135,7 +135,7 @@ RunFacts answer(const RunOptions& o, const Chat& chat, Session& session, Sequenc
 }
 
 int talk(const RunOptions& o, const Chat& chat, Session& session) {
-  Sequence sequence = session.executor().new_sequence();
+  Sequence sequence = session.new_sequence();
   std::vector<ChatMessage> history;
   if (!o.system.empty()) history.push_back({"system", o.system, ""});
   const std::size_t frame = history.size();
@@ -150,7 +150,7 @@ int talk(const RunOptions& o, const Chat& chat, Session& session) {
     if (line == "/exit") break;
     if (line == "/clear") {
       history.resize(frame);
-      sequence = session.executor().new_sequence();
+      sequence = session.new_sequence();
       continue;
     }
     if (line.empty()) continue;
@@ -185,7 +185,7 @@ int run_chat(const RunOptions& o) {
   // A template that refuses the messages says so before the model is loaded.
   chat.chat_template.render(conversation, chat.render);
   Session session(o, directory, chat.tokenizer);
-  Sequence sequence = session.executor().new_sequence();
+  Sequence sequence = session.new_sequence();
   std::string thought, text;
   const RunFacts facts = answer(o, chat, session, sequence, conversation, thought, text);
   session.finish_files();

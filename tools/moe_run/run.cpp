@@ -62,7 +62,7 @@ int run(const RunOptions& o) {
 
   Session session(o, directory, tokenizer);
   Output output(tokenizer, o.stop, !o.json);
-  Sequence sequence = session.executor().new_sequence();
+  Sequence sequence = session.new_sequence();
   Generation generation = session.generate_from(sequence, ids, [&](std::int32_t id) { return output.push(id); });
   const std::string text = output.finish();
   session.finish_files();

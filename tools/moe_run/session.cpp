@@ -107,6 +107,12 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, st
   if (!o.dump_logits.empty()) dump_ = std::make_unique<NpyWriter>(o.dump_logits, spec.vocab);
 }
 
+Sequence Session::new_sequence() const {
+  Sequence sequence = executor_->new_sequence();
+  sequence.expect_length(options_.rope_length);
+  return sequence;
+}
+
 Generation Session::generate_from(Sequence& sequence, std::span<const std::int32_t> ids,
                                   std::function<bool(std::int32_t)> on_token) {
   std::unique_ptr<Progress> progress;

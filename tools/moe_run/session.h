@@ -28,7 +28,8 @@ class Session {
   // Loads with progress. Settles what the options leave open (seed, stop ids, ids that may be drawn).
   Session(const RunOptions& options, const std::filesystem::path& directory, std::shared_ptr<const Tokenizer> tokenizer);
 
-  Executor& executor() { return *executor_; }
+  // An empty sequence, of the length that --rope-length announces.
+  Sequence new_sequence() const;
   const Model& model() const { return *model_; }
   // Generates from ids that follow what `sequence` has read. `on_token` as GenerateHooks'; progress of a long prompt is shown.
   Generation generate_from(Sequence& sequence, std::span<const std::int32_t> ids, std::function<bool(std::int32_t)> on_token);
