@@ -192,7 +192,7 @@ Value tojson(Interpreter& in, const Value& subject, Arguments& arguments) {
   style.sort_keys = args.flag(3, false);
   if (args.some(1)) {
     style.indented = true;
-    style.item_separator = ",";
+    style.item_separator.assign(1, ',');
     if (args.at(1).is_string()) {
       style.indent = args.view(1);
     } else {

@@ -152,7 +152,7 @@ std::string with_sign(Interpreter& in, bool negative, std::string digits, Spec s
   const std::string sign = negative ? "-" : spec.sign == '+' ? "+" : spec.sign == ' ' ? " " : "";
   if (spec.zero && !spec.align) {
     spec.align = '=';
-    spec.fill = "0";
+    spec.fill.assign(1, '0');
   }
   if (spec.align == '=') {
     const auto room = spec.width - static_cast<std::int64_t>(sign.size());
