@@ -28,7 +28,8 @@ bool begins_with(const std::filesystem::path& path, const char* magic) {
 
 }  // namespace
 
-ModelImage read_any_model(const std::filesystem::path& input, const std::optional<std::filesystem::path>& tokenizer) {
+ModelImage read_any_model(const std::filesystem::path& input,
+                          const std::optional<std::filesystem::path>& tokenizer) {
   namespace fs = std::filesystem;
   std::error_code error;
   const bool file = fs::exists(input, error) && !fs::is_directory(input, error);
@@ -39,12 +40,14 @@ ModelImage read_any_model(const std::filesystem::path& input, const std::optiona
   }
   if (gguf) return read_gguf_model(input);
   if (file) {
-    throw Error(ErrorKind::unsupported, Fault{input.string(), "", "a GGUF file, a llama2.c .bin file or a Hugging Face directory",
-                                              "a file of another kind"});
+    throw Error(ErrorKind::unsupported,
+                Fault{input.string(), "", "a GGUF file, a llama2.c .bin file or a Hugging Face directory",
+                      "a file of another kind"});
   }
   if (fs::is_directory(input, error)) return read_hf_model(input);
   if (!may_be_a_model_name(input.string())) {
-    throw Error(ErrorKind::io, Fault{input.string(), "", "a model file or directory", "nothing of that name"});
+    throw Error(ErrorKind::io,
+                Fault{input.string(), "", "a model file or directory", "nothing of that name"});
   }
   return read_hf_model(resolve_model(input.string()));
 }

@@ -54,9 +54,13 @@ std::uint32_t word_at(Bytes bytes) noexcept {
 }
 
 // In the blocks of 32, the low nibbles of 16 bytes are elements 0-15 and the high nibbles elements 16-31.
-int nibble(Bytes quants, int element) noexcept { return (quants[element % 16] >> (4 * (element / 16))) & 0xf; }
+int nibble(Bytes quants, int element) noexcept {
+  return (quants[element % 16] >> (4 * (element / 16))) & 0xf;
+}
 
-int fifth_bit(std::uint32_t high, int element) noexcept { return static_cast<int>((high >> element) & 1u) << 4; }
+int fifth_bit(std::uint32_t high, int element) noexcept {
+  return static_cast<int>((high >> element) & 1u) << 4;
+}
 
 void q8_0(Bytes block, float* out) noexcept {
   const float scale = half_at(block);
@@ -96,17 +100,17 @@ struct ScaleMin {
   int minimum;
 };
 
-// Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit minima into 12 bytes: bytes 0-3 and 4-7 hold the first four
-// of each in their low six bits; bytes 8-11 hold the low nibbles of the last four, whose top two bits are the top
-// two bits of bytes 0-7.
+// Q4_K and Q5_K pack eight 6-bit scales and eight 6-bit minima into 12 bytes: bytes 0-3 and 4-7 hold the
+// first four of each in their low six bits; bytes 8-11 hold the low nibbles of the last four, whose top two
+// bits are the top two bits of bytes 0-7.
 ScaleMin scale_min(Bytes packed, int group) noexcept {
   if (group < 4) return {packed[group] & 0x3f, packed[group + 4] & 0x3f};
   return {(packed[group + 4] & 0x0f) | ((packed[group - 4] >> 2) & 0x30),
           (packed[group + 4] >> 4) | ((packed[group] >> 2) & 0x30)};
 }
 
-// Eight groups of 32 elements; two neighbouring groups share 32 bytes of nibbles. For Q5_K, bit g of high[i] is the
-// fifth bit of element i of group g.
+// Eight groups of 32 elements; two neighbouring groups share 32 bytes of nibbles. For Q5_K, bit g of high[i]
+// is the fifth bit of element i of group g.
 void k_groups(Bytes block, Bytes high, Bytes quants, float* out) noexcept {
   const float scale = half_at(block);
   const float minimum = half_at(block + 2);
@@ -122,8 +126,9 @@ void k_groups(Bytes block, Bytes high, Bytes quants, float* out) noexcept {
   }
 }
 
-// Two halves of 128 elements; within a half, four rows of 32: the low four bits of rows 0 and 1 are low nibbles of
-// 64 bytes, those of rows 2 and 3 the high nibbles; the upper two bits of row r are bits 2r of 32 bytes.
+// Two halves of 128 elements; within a half, four rows of 32: the low four bits of rows 0 and 1 are low
+// nibbles of 64 bytes, those of rows 2 and 3 the high nibbles; the upper two bits of row r are bits 2r of 32
+// bytes.
 void q6_k(Bytes block, float* out) noexcept {
   const Bytes low = block;
   const Bytes high = block + 128;
@@ -142,17 +147,26 @@ void q6_k(Bytes block, float* out) noexcept {
 
 void one_block(GgmlType type, Bytes block, float* out) noexcept {
   switch (type) {
-    case GgmlType::q8_0: return q8_0(block, out);
-    case GgmlType::q4_0: return q4_0(block, out);
-    case GgmlType::q4_1: return q4_1(block, out);
-    case GgmlType::q5_0: return q5_0(block, out);
-    case GgmlType::q5_1: return q5_1(block, out);
-    case GgmlType::q4_k: return k_groups(block, nullptr, block + 16, out);
-    case GgmlType::q5_k: return k_groups(block, block + 16, block + 48, out);
-    case GgmlType::q6_k: return q6_k(block, out);
+    case GgmlType::q8_0:
+      return q8_0(block, out);
+    case GgmlType::q4_0:
+      return q4_0(block, out);
+    case GgmlType::q4_1:
+      return q4_1(block, out);
+    case GgmlType::q5_0:
+      return q5_0(block, out);
+    case GgmlType::q5_1:
+      return q5_1(block, out);
+    case GgmlType::q4_k:
+      return k_groups(block, nullptr, block + 16, out);
+    case GgmlType::q5_k:
+      return k_groups(block, block + 16, block + 48, out);
+    case GgmlType::q6_k:
+      return q6_k(block, out);
     case GgmlType::f32:
     case GgmlType::f16:
-    case GgmlType::bf16: return;
+    case GgmlType::bf16:
+      return;
   }
 }
 
@@ -168,11 +182,12 @@ std::optional<GgmlType> ggml_type_from_number(std::uint32_t number) noexcept {
 std::string ggml_type_name(std::uint32_t number) {
   if (const auto type = ggml_type_from_number(number)) return std::string(name(*type));
   static constexpr std::array<std::string_view, 42> kNames = {
-      "F32",     "F16",     "Q4_0",   "Q4_1",    "Q4_2",    "Q4_3",    "Q5_0",     "Q5_1",     "Q8_0",
-      "Q8_1",    "Q2_K",    "Q3_K",   "Q4_K",    "Q5_K",    "Q6_K",    "Q8_K",     "IQ2_XXS",  "IQ2_XS",
-      "IQ3_XXS", "IQ1_S",   "IQ4_NL", "IQ3_S",   "IQ2_S",   "IQ4_XS",  "I8",       "I16",      "I32",
-      "I64",     "F64",     "IQ1_M",  "BF16",    "Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",  "TQ2_0",
-      "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4", "NVFP4", "Q1_0"};
+      "F32",   "F16",        "Q4_0",       "Q4_1",       "Q4_2",     "Q4_3",     "Q5_0",
+      "Q5_1",  "Q8_0",       "Q8_1",       "Q2_K",       "Q3_K",     "Q4_K",     "Q5_K",
+      "Q6_K",  "Q8_K",       "IQ2_XXS",    "IQ2_XS",     "IQ3_XXS",  "IQ1_S",    "IQ4_NL",
+      "IQ3_S", "IQ2_S",      "IQ4_XS",     "I8",         "I16",      "I32",      "I64",
+      "F64",   "IQ1_M",      "BF16",       "Q4_0_4_4",   "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",
+      "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4",    "NVFP4",    "Q1_0"};
   if (number < kNames.size()) return std::string(kNames[number]);
   return fmt::format("type {}", number);
 }
@@ -193,10 +208,17 @@ std::size_t block_bytes(GgmlType type) noexcept { return info(type).bytes; }
 
 void dequantize(GgmlType type, const std::byte* source, std::size_t count, float* out) noexcept {
   switch (type) {
-    case GgmlType::f32: std::memcpy(out, source, count * sizeof(float)); return;
-    case GgmlType::f16: read_floats(DType::f16, source, count, 1, out); return;
-    case GgmlType::bf16: read_floats(DType::bf16, source, count, 1, out); return;
-    default: break;
+    case GgmlType::f32:
+      std::memcpy(out, source, count * sizeof(float));
+      return;
+    case GgmlType::f16:
+      read_floats(DType::f16, source, count, 1, out);
+      return;
+    case GgmlType::bf16:
+      read_floats(DType::bf16, source, count, 1, out);
+      return;
+    default:
+      break;
   }
   const TypeInfo& layout = info(type);
   const Bytes bytes = reinterpret_cast<Bytes>(source);

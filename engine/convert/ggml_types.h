@@ -36,9 +36,10 @@ std::string supported_ggml_types();
 std::size_t block_elements(GgmlType type) noexcept;
 std::size_t block_bytes(GgmlType type) noexcept;
 
-// Writes the `count` floats that the blocks at `source` stand for. `count` must be a multiple of block_elements(type)
-// and `source` needs no alignment. Each float is the result of the same single-precision operations, in the same
-// order, as in the `gguf` Python package's dequantize(), so results are equal to the bit (NaN payloads aside).
+// Writes the `count` floats that the blocks at `source` stand for. `count` must be a multiple of
+// block_elements(type) and `source` needs no alignment. Each float is the result of the same single-precision
+// operations, in the same order, as in the `gguf` Python package's dequantize(), so results are equal to the
+// bit (NaN payloads aside).
 void dequantize(GgmlType type, const std::byte* source, std::size_t count, float* out) noexcept;
 
 }  // namespace moe

@@ -1,4 +1,5 @@
-// Parsing of GGUF headers. Layout: magic, version, counts; key-value pairs; tensor descriptions; padding; data.
+// Parsing of GGUF headers. Layout: magic, version, counts; key-value pairs; tensor descriptions; padding;
+// data.
 #include "engine/convert/gguf.h"
 
 #include <fmt/format.h>
@@ -16,14 +17,14 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "numbers are read as they lie in the file");
 
-constexpr std::uint64_t kLongestKey = 65535;   // the format's own limit
-constexpr std::uint64_t kLongestName = 1024;   // the format says 64; some writers go a little beyond
+constexpr std::uint64_t kLongestKey = 65535;  // the format's own limit
+constexpr std::uint64_t kLongestName = 1024;  // the format says 64; some writers go a little beyond
 constexpr int kDeepestArray = 8;
 constexpr std::uint64_t kLargestAlignment = 1u << 20;
 constexpr std::uint32_t kMostDimensions = 4;
 
-constexpr std::array<std::string_view, 13> kTypeNames = {"u8",     "i8",    "u16", "i16", "u32", "i32", "f32",
-                                                         "boolean", "string", "array", "u64", "i64", "f64"};
+constexpr std::array<std::string_view, 13> kTypeNames = {
+    "u8", "i8", "u16", "i16", "u32", "i32", "f32", "boolean", "string", "array", "u64", "i64", "f64"};
 constexpr std::array<std::uint64_t, 13> kTypeSizes = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 
 std::string_view type_name(GgufType type) { return kTypeNames[static_cast<std::size_t>(type)]; }
@@ -51,7 +52,8 @@ class Cursor {
 
   std::span<const std::byte> take(std::uint64_t size, std::string_view thing) {
     if (size > left()) {
-      fail(thing, fmt::format("{} bytes at offset {}", size, position_), fmt::format("{} bytes left in the file", left()));
+      fail(thing, fmt::format("{} bytes at offset {}", size, position_),
+           fmt::format("{} bytes left in the file", left()));
     }
     const auto out = bytes_.subspan(position_, size);
     position_ += size;
@@ -60,7 +62,8 @@ class Cursor {
 
   std::string text(std::uint64_t longest, std::string_view thing) {
     const auto length = number<std::uint64_t>(thing);
-    if (length > longest) fail(thing, fmt::format("a name of at most {} bytes", longest), fmt::format("{} bytes", length));
+    if (length > longest)
+      fail(thing, fmt::format("a name of at most {} bytes", longest), fmt::format("{} bytes", length));
     const auto raw = take(length, thing);
     return {reinterpret_cast<const char*>(raw.data()), raw.size()};
   }
@@ -75,7 +78,9 @@ class Cursor {
     throw Error(ErrorKind::format, Fault{file_, std::string(thing), std::move(expected), std::move(found)});
   }
 
-  std::span<const std::byte> since(std::uint64_t start) const { return bytes_.subspan(start, position_ - start); }
+  std::span<const std::byte> since(std::uint64_t start) const {
+    return bytes_.subspan(start, position_ - start);
+  }
 
  private:
   std::span<const std::byte> bytes_;
@@ -173,12 +178,14 @@ void check_overlap(const std::vector<Described>& described, const Cursor& cursor
   std::vector<const Described*> sorted;
   sorted.reserve(described.size());
   for (const Described& entry : described) sorted.push_back(&entry);
-  std::sort(sorted.begin(), sorted.end(), [](const Described* a, const Described* b) { return a->offset < b->offset; });
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Described* a, const Described* b) { return a->offset < b->offset; });
   for (std::size_t i = 1; i < sorted.size(); ++i) {
     const Described& before = *sorted[i - 1];
     if (sorted[i]->offset < before.offset + before.bytes) {
       cursor.fail(fmt::format("tensor '{}'", sorted[i]->tensor.name),
-                  fmt::format("data after that of '{}', which ends at {}", before.tensor.name, before.offset + before.bytes),
+                  fmt::format("data after that of '{}', which ends at {}", before.tensor.name,
+                              before.offset + before.bytes),
                   fmt::format("offset {}", sorted[i]->offset));
     }
   }
@@ -194,20 +201,29 @@ T scalar(std::span<const std::byte> bytes, std::uint64_t index = 0) {
 // The integer at `index` of `bytes`, if the type is an integer one and the value fits 64 signed bits.
 std::optional<std::int64_t> integer_at(GgufType type, std::span<const std::byte> bytes, std::uint64_t index) {
   switch (type) {
-    case GgufType::u8: return scalar<std::uint8_t>(bytes, index);
-    case GgufType::i8: return scalar<std::int8_t>(bytes, index);
-    case GgufType::u16: return scalar<std::uint16_t>(bytes, index);
-    case GgufType::i16: return scalar<std::int16_t>(bytes, index);
-    case GgufType::u32: return scalar<std::uint32_t>(bytes, index);
-    case GgufType::i32: return scalar<std::int32_t>(bytes, index);
-    case GgufType::i64: return scalar<std::int64_t>(bytes, index);
-    case GgufType::boolean: return scalar<std::uint8_t>(bytes, index);
+    case GgufType::u8:
+      return scalar<std::uint8_t>(bytes, index);
+    case GgufType::i8:
+      return scalar<std::int8_t>(bytes, index);
+    case GgufType::u16:
+      return scalar<std::uint16_t>(bytes, index);
+    case GgufType::i16:
+      return scalar<std::int16_t>(bytes, index);
+    case GgufType::u32:
+      return scalar<std::uint32_t>(bytes, index);
+    case GgufType::i32:
+      return scalar<std::int32_t>(bytes, index);
+    case GgufType::i64:
+      return scalar<std::int64_t>(bytes, index);
+    case GgufType::boolean:
+      return scalar<std::uint8_t>(bytes, index);
     case GgufType::u64: {
       const auto value = scalar<std::uint64_t>(bytes, index);
       if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
       return static_cast<std::int64_t>(value);
     }
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -217,20 +233,22 @@ GgufFile::GgufFile(std::span<const std::byte> bytes, std::string file) : file_(s
   Cursor cursor(bytes, file_);
   const auto magic = cursor.take(4, "magic number");
   if (std::memcmp(magic.data(), "GGUF", 4) != 0) {
-    cursor.fail("magic number", "'GGUF'",
-                fmt::format("'{}'", std::string_view(reinterpret_cast<const char*>(magic.data()), magic.size())));
+    cursor.fail(
+        "magic number", "'GGUF'",
+        fmt::format("'{}'", std::string_view(reinterpret_cast<const char*>(magic.data()), magic.size())));
   }
   version_ = cursor.number<std::uint32_t>("version");
   if (version_ != 2 && version_ != 3) {
     const bool big_endian = (version_ & 0xffffu) == 0;
-    throw Error(ErrorKind::unsupported,
-                Fault{file_, "version", "2 or 3", big_endian ? "a big-endian file" : std::to_string(version_)});
+    throw Error(ErrorKind::unsupported, Fault{file_, "version", "2 or 3",
+                                              big_endian ? "a big-endian file" : std::to_string(version_)});
   }
   const auto tensor_count = cursor.number<std::uint64_t>("tensor count");
   const auto key_count = cursor.number<std::uint64_t>("key count");
   // The shortest key takes 13 bytes and the shortest description 32: a count beyond the file is a lie.
   if (key_count > cursor.left() / 13) {
-    cursor.fail("key count", "a count that fits the file", fmt::format("{} keys in {} bytes", key_count, cursor.left()));
+    cursor.fail("key count", "a count that fits the file",
+                fmt::format("{} keys in {} bytes", key_count, cursor.left()));
   }
   if (tensor_count > cursor.left() / 32) {
     cursor.fail("tensor count", "a count that fits the file",
@@ -257,7 +275,8 @@ GgufFile::GgufFile(std::span<const std::byte> bytes, std::string file) : file_(s
   for (Described& entry : described) {
     const std::string thing = fmt::format("tensor '{}'", entry.tensor.name);
     if (entry.offset % alignment_ != 0) {
-      cursor.fail(thing, fmt::format("an offset that is a multiple of {}", alignment_), std::to_string(entry.offset));
+      cursor.fail(thing, fmt::format("an offset that is a multiple of {}", alignment_),
+                  std::to_string(entry.offset));
     }
     if (entry.offset > data_size || entry.bytes > data_size - entry.offset) {
       cursor.fail(thing, fmt::format("{} bytes at offset {} of the data", entry.bytes, entry.offset),
@@ -292,13 +311,15 @@ void GgufFile::wrong_type(std::string_view key, std::string_view expected, const
 }
 
 void GgufFile::missing(std::string_view key, std::string_view expected) const {
-  throw Error(ErrorKind::config, Fault{file_, fmt::format("key '{}'", key), std::string(expected), "no such key"});
+  throw Error(ErrorKind::config,
+              Fault{file_, fmt::format("key '{}'", key), std::string(expected), "no such key"});
 }
 
 std::optional<std::uint64_t> GgufFile::integer(std::string_view key) const {
   const GgufValue* value = find(key);
   if (value == nullptr) return std::nullopt;
-  const auto number = value->type == GgufType::boolean ? std::nullopt : integer_at(value->type, value->bytes, 0);
+  const auto number =
+      value->type == GgufType::boolean ? std::nullopt : integer_at(value->type, value->bytes, 0);
   if (!number || *number < 0) wrong_type(key, "an integer of at least 0", *value);
   return static_cast<std::uint64_t>(*number);
 }
@@ -328,7 +349,8 @@ std::optional<std::string> GgufFile::string(std::string_view key) const {
 std::optional<std::vector<std::string_view>> GgufFile::strings(std::string_view key) const {
   const GgufValue* value = find(key);
   if (value == nullptr) return std::nullopt;
-  if (value->type != GgufType::array || value->element != GgufType::string) wrong_type(key, "an array of strings", *value);
+  if (value->type != GgufType::array || value->element != GgufType::string)
+    wrong_type(key, "an array of strings", *value);
   std::vector<std::string_view> out;
   out.reserve(value->count);
   std::uint64_t at = 0;
@@ -343,7 +365,8 @@ std::optional<std::vector<std::string_view>> GgufFile::strings(std::string_view 
 std::optional<std::vector<float>> GgufFile::reals(std::string_view key) const {
   const GgufValue* value = find(key);
   if (value == nullptr) return std::nullopt;
-  if (value->type != GgufType::array || value->element != GgufType::f32) wrong_type(key, "an array of f32", *value);
+  if (value->type != GgufType::array || value->element != GgufType::f32)
+    wrong_type(key, "an array of f32", *value);
   std::vector<float> out(value->count);
   if (value->count != 0) std::memcpy(out.data(), value->bytes.data(), value->count * sizeof(float));
   return out;

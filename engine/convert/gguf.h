@@ -30,8 +30,9 @@ enum class GgufType : std::uint32_t {
   f64 = 12,
 };
 
-// A metadata value, as a view into the file's bytes: arrays may hold hundreds of thousands of strings, and most are
-// never asked for. For a string `bytes` is its text; for an array its elements as stored, already walked once.
+// A metadata value, as a view into the file's bytes: arrays may hold hundreds of thousands of strings, and
+// most are never asked for. For a string `bytes` is its text; for an array its elements as stored, already
+// walked once.
 struct GgufValue {
   GgufType type = GgufType::u8;
   GgufType element = GgufType::u8;  // of an array
@@ -42,14 +43,15 @@ struct GgufValue {
 struct GgufTensor {
   std::string name;
   GgmlType type = GgmlType::f32;
-  std::vector<std::uint64_t> shape;  // slowest dimension first, as in Python (the file lists the fastest first)
+  std::vector<std::uint64_t>
+      shape;  // slowest dimension first, as in Python (the file lists the fastest first)
   std::uint64_t elements = 0;
   std::span<const std::byte> data;
 };
 
-// Throws Error (format; unsupported for versions, byte orders and tensor types outside the list) naming the file,
-// the key or tensor, what was expected and what was found. Holds views into `bytes`, which must outlive it. Immutable
-// after construction, so safe to share between threads.
+// Throws Error (format; unsupported for versions, byte orders and tensor types outside the list) naming the
+// file, the key or tensor, what was expected and what was found. Holds views into `bytes`, which must outlive
+// it. Immutable after construction, so safe to share between threads.
 class GgufFile {
  public:
   // `file` is the name to put into messages.
@@ -64,8 +66,8 @@ class GgufFile {
   const GgufTensor* tensor(std::string_view name) const noexcept;
   bool has(std::string_view key) const noexcept { return metadata_.find(key) != metadata_.end(); }
 
-  // Values by key: nothing if the key is absent; Error (config) if it is there with another type, or a number that
-  // does not fit. Any integer type is an integer; f32 and f64 are reals.
+  // Values by key: nothing if the key is absent; Error (config) if it is there with another type, or a number
+  // that does not fit. Any integer type is an integer; f32 and f64 are reals.
   std::optional<std::uint64_t> integer(std::string_view key) const;
   std::optional<double> real(std::string_view key) const;
   std::optional<bool> boolean(std::string_view key) const;

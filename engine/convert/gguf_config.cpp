@@ -25,7 +25,8 @@ double shortest(double value) {
 // Reads the keys that begin with the architecture's name.
 class Keys {
  public:
-  explicit Keys(const GgufFile& gguf) : gguf_(gguf), architecture_(gguf.require_string("general.architecture")) {}
+  explicit Keys(const GgufFile& gguf)
+      : gguf_(gguf), architecture_(gguf.require_string("general.architecture")) {}
 
   const GgufFile& file() const { return gguf_; }
   const std::string& architecture() const { return architecture_; }
@@ -52,8 +53,10 @@ class Keys {
   void refuse_unless(std::string_view key, bool fine, std::string_view expected, std::string found) const {
     if (!fine) fail(ErrorKind::unsupported, key, expected, std::move(found));
   }
-  [[noreturn]] void fail(ErrorKind kind, std::string_view key, std::string_view expected, std::string found) const {
-    throw Error(kind, Fault{gguf_.file(), fmt::format("key '{}'", path(key)), std::string(expected), std::move(found)});
+  [[noreturn]] void fail(ErrorKind kind, std::string_view key, std::string_view expected,
+                         std::string found) const {
+    throw Error(kind, Fault{gguf_.file(), fmt::format("key '{}'", path(key)), std::string(expected),
+                            std::move(found)});
   }
 
  private:
@@ -77,7 +80,8 @@ std::int64_t vocabulary_size(const Keys& keys) {
   const auto rows = static_cast<std::int64_t>(embedding->shape[0]);
   const std::int64_t said = keys.size_or("vocab_size", rows);
   if (said != rows) {
-    keys.fail(ErrorKind::config, "vocab_size", fmt::format("{}, the rows of token_embd.weight", rows), std::to_string(said));
+    keys.fail(ErrorKind::config, "vocab_size", fmt::format("{}, the rows of token_embd.weight", rows),
+              std::to_string(said));
   }
   return rows;
 }
@@ -93,15 +97,17 @@ std::int64_t head_dim(const Keys& keys, std::int64_t hidden, std::int64_t heads)
                      std::to_string(value_dim));
   keys.refuse_unless("rope.dimension_count", rotary == 0 || rotary == dim,
                      fmt::format("{}, the whole head", dim), std::to_string(rotary));
-  if (dim % 2 != 0) keys.fail(ErrorKind::config, "attention.key_length", "an even number", std::to_string(dim));
+  if (dim % 2 != 0)
+    keys.fail(ErrorKind::config, "attention.key_length", "an even number", std::to_string(dim));
   return dim;
 }
 
 // "rope_scaling" of config.json; null for none.
 json rope_scaling(const Keys& keys, double theta, std::int64_t dim) {
   if (const GgufTensor* factors = keys.file().tensor("rope_freqs.weight")) {
-    keys.refuse_unless("rope.scaling.type", !keys.has("rope.scaling.type") ||
-                                                keys.file().require_string(keys.path("rope.scaling.type")) == "none",
+    keys.refuse_unless("rope.scaling.type",
+                       !keys.has("rope.scaling.type") ||
+                           keys.file().require_string(keys.path("rope.scaling.type")) == "none",
                        "no other scaling beside rope_freqs.weight", "one");
     return llama3_scaling_from_factors(keys.file(), *factors, theta, dim);
   }
@@ -113,12 +119,15 @@ json rope_scaling(const Keys& keys, double theta, std::int64_t dim) {
   }
   if (type == "none" || (type == "linear" && factor == 1.0)) return nullptr;
   if (type == "linear") return {{"rope_type", "linear"}, {"factor", factor}};
-  keys.refuse_unless("rope.scaling.type", type == "yarn", "'none', 'linear' or 'yarn'", fmt::format("'{}'", type));
+  keys.refuse_unless("rope.scaling.type", type == "yarn", "'none', 'linear' or 'yarn'",
+                     fmt::format("'{}'", type));
   json out = {{"rope_type", "yarn"},
               {"factor", factor},
               {"original_max_position_embeddings", keys.size("rope.scaling.original_context_length")}};
-  if (keys.has("rope.scaling.yarn_beta_fast")) out["beta_fast"] = keys.positive_or("rope.scaling.yarn_beta_fast", 32);
-  if (keys.has("rope.scaling.yarn_beta_slow")) out["beta_slow"] = keys.positive_or("rope.scaling.yarn_beta_slow", 1);
+  if (keys.has("rope.scaling.yarn_beta_fast"))
+    out["beta_fast"] = keys.positive_or("rope.scaling.yarn_beta_fast", 32);
+  if (keys.has("rope.scaling.yarn_beta_slow"))
+    out["beta_slow"] = keys.positive_or("rope.scaling.yarn_beta_slow", 1);
   const double attention = keys.real_or("rope.scaling.attn_factor", 1.0);
   keys.refuse_unless("rope.scaling.attn_factor", attention == 1.0, "1", fmt::format("{}", attention));
   return out;
@@ -128,7 +137,8 @@ void add_experts(const Keys& keys, json& config) {
   const std::int64_t experts = keys.size("expert_count");
   const std::int64_t used = keys.size("expert_used_count");
   if (used > experts) {
-    keys.fail(ErrorKind::config, "expert_used_count", fmt::format("at most {}", experts), std::to_string(used));
+    keys.fail(ErrorKind::config, "expert_used_count", fmt::format("at most {}", experts),
+              std::to_string(used));
   }
   const double scale = keys.real_or("expert_weights_scale", 1.0);
   keys.refuse_unless("expert_weights_scale", scale == 1.0 || scale == 0.0, "1", fmt::format("{}", scale));
@@ -149,7 +159,8 @@ void add_experts(const Keys& keys, json& config) {
   config["mlp_only_layers"] = json::array();
 }
 
-void add_gemma3(const Keys& keys, json& config, std::int64_t layers, std::int64_t hidden, std::int64_t heads) {
+void add_gemma3(const Keys& keys, json& config, std::int64_t layers, std::int64_t hidden,
+                std::int64_t heads) {
   const std::int64_t pattern = keys.size_or("attention.sliding_window_pattern", 6);
   config["sliding_window"] = keys.size("attention.sliding_window");
   config["sliding_window_pattern"] = pattern;
@@ -160,8 +171,8 @@ void add_gemma3(const Keys& keys, json& config, std::int64_t layers, std::int64_
   }
   config["layer_types"] = std::move(kinds);
   config["rope_local_base_freq"] = keys.positive_or("rope.freq_base_swa", 10000.0);
-  // The scale is not in the file. The 62-layer model divides by the width of a head's share of the hidden size, all
-  // others by the head's own size.
+  // The scale is not in the file. The 62-layer model divides by the width of a head's share of the hidden
+  // size, all others by the head's own size.
   config["query_pre_attn_scalar"] = layers == 62 ? hidden / heads : config["head_dim"].get<std::int64_t>();
   config["hidden_activation"] = "gelu_pytorch_tanh";
   config["attn_logit_softcapping"] = nullptr;
@@ -185,7 +196,8 @@ Family family_of(const Keys& keys) {
                                          {"gemma3", "gemma3_text", "Gemma3ForCausalLM", 1000000.0}};
   for (const Family& family : kFamilies) {
     if (keys.architecture() != family.architecture) continue;
-    const bool mixtral = keys.architecture() == "llama" && keys.file().integer("llama.expert_count").value_or(0) > 0;
+    const bool mixtral =
+        keys.architecture() == "llama" && keys.file().integer("llama.expert_count").value_or(0) > 0;
     return mixtral ? Family{"llama", "mixtral", "MixtralForCausalLM", 10000.0} : family;
   }
   throw Error(ErrorKind::unsupported, Fault{keys.file().file(), "key 'general.architecture'",
@@ -202,12 +214,14 @@ json gguf_config(const GgufFile& gguf) {
   config["architectures"] = {family.class_name};
   config["model_type"] = type;
   const std::int64_t layers = keys.size("block_count");
-  if (layers > 10000) keys.fail(ErrorKind::config, "block_count", "at most 10000 layers", std::to_string(layers));
+  if (layers > 10000)
+    keys.fail(ErrorKind::config, "block_count", "at most 10000 layers", std::to_string(layers));
   const std::int64_t hidden = keys.size("embedding_length");
   const std::int64_t heads = keys.size("attention.head_count");
   const std::int64_t kv_heads = keys.size_or("attention.head_count_kv", heads);
   if (heads % kv_heads != 0) {
-    keys.fail(ErrorKind::config, "attention.head_count_kv", fmt::format("a divisor of {}", heads), std::to_string(kv_heads));
+    keys.fail(ErrorKind::config, "attention.head_count_kv", fmt::format("a divisor of {}", heads),
+              std::to_string(kv_heads));
   }
   config["num_hidden_layers"] = layers;
   config["hidden_size"] = hidden;
@@ -216,9 +230,9 @@ json gguf_config(const GgufFile& gguf) {
   const std::int64_t dim = head_dim(keys, hidden, heads);
   config["head_dim"] = dim;
   // Mixtures of experts may leave out the dense width.
-  config["intermediate_size"] = type == "qwen3_moe"
-                                    ? keys.size_or("feed_forward_length", keys.size("expert_feed_forward_length"))
-                                    : keys.size("feed_forward_length");
+  config["intermediate_size"] =
+      type == "qwen3_moe" ? keys.size_or("feed_forward_length", keys.size("expert_feed_forward_length"))
+                          : keys.size("feed_forward_length");
   config["max_position_embeddings"] = keys.size("context_length");
   if (!keys.has("attention.layer_norm_rms_epsilon")) {
     keys.fail(ErrorKind::config, "attention.layer_norm_rms_epsilon", "a number", "no such key");

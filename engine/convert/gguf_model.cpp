@@ -28,7 +28,8 @@ ModelImage read_gguf_model(const std::filesystem::path& path) {
   image.source = path.string();
   image.tensors = gguf_tensors(open->gguf, config);
   for (ImageTensor& tensor : image.tensors) {
-    // Pages are given back a tensor at a time: the whole file if need be, as touched ones are read again at once.
+    // Pages are given back a tensor at a time: the whole file if need be, as touched ones are read again at
+    // once.
     tensor.release = [open] { open->mapped.drop(open->mapped.bytes()); };
   }
   Vocabulary vocabulary = gguf_vocabulary(open->gguf);

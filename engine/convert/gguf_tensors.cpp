@@ -14,7 +14,9 @@ namespace {
 using nlohmann::json;
 using Shape = std::vector<std::int64_t>;
 
-std::string shape_text(const std::vector<std::uint64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+std::string shape_text(const std::vector<std::uint64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
 
 // How rows of the output are found in the file.
 struct RowMap {
@@ -46,8 +48,9 @@ class Builder {
     const GgufTensor* tensor = gguf_.tensor(name);
     const std::string expected = fmt::format("shape [{}]", fmt::join(shape, ", "));
     if (tensor == nullptr) fail(ErrorKind::format, name, expected, "no such tensor");
-    const bool same = std::equal(shape.begin(), shape.end(), tensor->shape.begin(), tensor->shape.end(),
-                                 [](std::int64_t a, std::uint64_t b) { return static_cast<std::uint64_t>(a) == b; });
+    const bool same =
+        std::equal(shape.begin(), shape.end(), tensor->shape.begin(), tensor->shape.end(),
+                   [](std::int64_t a, std::uint64_t b) { return static_cast<std::uint64_t>(a) == b; });
     if (!same) fail(ErrorKind::format, name, expected, "shape " + shape_text(tensor->shape));
     used_.insert(name);
     return *tensor;
@@ -63,11 +66,14 @@ class Builder {
     ImageTensor out;
     out.name = std::move(to);
     out.shape = shape;
-    out.native = tensor.type == GgmlType::bf16 ? DType::bf16 : tensor.type == GgmlType::f16 ? DType::f16 : DType::f32;
+    out.native = tensor.type == GgmlType::bf16  ? DType::bf16
+                 : tensor.type == GgmlType::f16 ? DType::f16
+                                                : DType::f32;
     // A permuted vector moves single elements, so each is a row; that needs a type without blocks.
     const bool elements = shape.size() == 1 && map.head_rows != 0;
     if (elements && block_elements(tensor.type) != 1) {
-      fail(ErrorKind::unsupported, tensor.name, "a bias in a plain float type", std::string(name(tensor.type)));
+      fail(ErrorKind::unsupported, tensor.name, "a bias in a plain float type",
+           std::string(name(tensor.type)));
     }
     const auto length = static_cast<std::size_t>(elements ? 1 : shape.back());
     const std::size_t row_bytes = length / block_elements(tensor.type) * block_bytes(tensor.type);
@@ -86,7 +92,9 @@ class Builder {
     if (elements) {
       // To the outside a vector is one row.
       const std::int64_t count_of_elements = shape[0];
-      out.read = [=](std::int64_t, std::int64_t, float* to_floats) { convert(0, count_of_elements, to_floats); };
+      out.read = [=](std::int64_t, std::int64_t, float* to_floats) {
+        convert(0, count_of_elements, to_floats);
+      };
     } else {
       out.read = convert;
     }
@@ -100,8 +108,10 @@ class Builder {
   void bias(const std::string& from, const std::string& to, std::int64_t length, RowMap map, bool wanted);
   void refuse_leftovers() const;
 
-  [[noreturn]] void fail(ErrorKind kind, const std::string& name, std::string expected, std::string found) const {
-    throw Error(kind, Fault{gguf_.file(), fmt::format("tensor '{}'", name), std::move(expected), std::move(found)});
+  [[noreturn]] void fail(ErrorKind kind, const std::string& name, std::string expected,
+                         std::string found) const {
+    throw Error(kind,
+                Fault{gguf_.file(), fmt::format("tensor '{}'", name), std::move(expected), std::move(found)});
   }
 
   const GgufFile& gguf_;
@@ -110,7 +120,8 @@ class Builder {
   std::set<std::string, std::less<>> used_;
 };
 
-void Builder::bias(const std::string& from, const std::string& to, std::int64_t length, RowMap map, bool wanted) {
+void Builder::bias(const std::string& from, const std::string& to, std::int64_t length, RowMap map,
+                   bool wanted) {
   if (wanted) add(from, to, {length}, map);
 }
 
@@ -181,7 +192,8 @@ void Builder::experts(const std::string& from, const std::string& to) {
     const std::string expert = fmt::format("{}experts.{}.", block, e);
     add_rows(gate, expert + (mixtral ? "w1" : "gate_proj") + ".weight", {wide, hidden}, {e * wide, 0, false});
     add_rows(up, expert + (mixtral ? "w3" : "up_proj") + ".weight", {wide, hidden}, {e * wide, 0, false});
-    add_rows(down, expert + (mixtral ? "w2" : "down_proj") + ".weight", {hidden, wide}, {e * hidden, 0, false});
+    add_rows(down, expert + (mixtral ? "w2" : "down_proj") + ".weight", {hidden, wide},
+             {e * hidden, 0, false});
   }
 }
 
@@ -208,7 +220,8 @@ std::vector<ImageTensor> Builder::build() {
     }
   }
   add("output_norm.weight", "model.norm.weight", {hidden}, {0, 0, type() == "gemma3_text"});
-  if (!config_.at("tie_word_embeddings").get<bool>()) add("output.weight", "lm_head.weight", {vocabulary, hidden});
+  if (!config_.at("tie_word_embeddings").get<bool>())
+    add("output.weight", "lm_head.weight", {vocabulary, hidden});
   refuse_leftovers();
   return std::move(out_);
 }

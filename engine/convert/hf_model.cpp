@@ -21,11 +21,13 @@ bool is_small_file(const fs::path& path) {
   const std::string name = path.filename().string();
   const std::string extension = path.extension().string();
   if (name.find(".index.json") != std::string::npos || name.front() == '.') return false;
-  if (extension == ".json" || extension == ".jinja" || extension == ".model" || extension == ".txt") return true;
+  if (extension == ".json" || extension == ".jinja" || extension == ".model" || extension == ".txt")
+    return true;
   return name.rfind("LICENSE", 0) == 0 || name.rfind("NOTICE", 0) == 0;
 }
 
-// Types that only make sense with scales of their own, or that the output cannot hold, widen to the next that can.
+// Types that only make sense with scales of their own, or that the output cannot hold, widen to the next that
+// can.
 DType kept_type(DType type) {
   if (type == DType::f64) return DType::f32;
   if (type == DType::f8_e4m3 || type == DType::f8_e5m2) return DType::bf16;
@@ -55,8 +57,9 @@ ModelImage read_hf_model(const fs::path& directory) {
   for (const SafetensorsFile& file : checkpoint->files()) {
     for (const Tensor& tensor : file.tensors()) {
       if (!is_float(tensor.dtype)) {
-        throw Error(ErrorKind::unsupported, Fault{file.path().string(), fmt::format("tensor '{}'", tensor.name),
-                                                  "a float type", std::string(name(tensor.dtype))});
+        throw Error(ErrorKind::unsupported,
+                    Fault{file.path().string(), fmt::format("tensor '{}'", tensor.name), "a float type",
+                          std::string(name(tensor.dtype))});
       }
       ImageTensor out;
       out.name = tensor.name;
@@ -65,7 +68,8 @@ ModelImage read_hf_model(const fs::path& directory) {
       const Tensor* source = &tensor;
       const std::int64_t row = out.row_size();
       out.read = [source, row](std::int64_t first, std::int64_t count, float* to) {
-        const std::byte* data = source->data.data() + static_cast<std::size_t>(first * row) * size_of(source->dtype);
+        const std::byte* data =
+            source->data.data() + static_cast<std::size_t>(first * row) * size_of(source->dtype);
         read_floats(source->dtype, data, static_cast<std::size_t>(count * row), 1, to);
       };
       out.release = [checkpoint, source] { checkpoint->drop(*source); };

@@ -31,13 +31,16 @@ struct Group {
   std::int64_t count = 1;
   std::int64_t rows = 1;
   std::int64_t columns = 1;
-  bool vector = false;           // of `columns` elements
-  std::int64_t head_rows = 0;    // rows of each head are interleaved pairs
+  bool vector = false;         // of `columns` elements
+  std::int64_t head_rows = 0;  // rows of each head are interleaved pairs
   bool quantised = false;
 
-  std::uint64_t elements() const { return static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(columns); }
+  std::uint64_t elements() const {
+    return static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(columns);
+  }
   std::uint64_t bytes(std::int64_t group) const {
-    const std::uint64_t each = quantised ? elements() + elements() / static_cast<std::uint64_t>(group) * 4 : elements() * 4;
+    const std::uint64_t each =
+        quantised ? elements() + elements() / static_cast<std::uint64_t>(group) * 4 : elements() * 4;
     return each * static_cast<std::uint64_t>(count);
   }
 };
@@ -53,12 +56,14 @@ std::vector<Group> groups_of(const Llama2cHeader& h) {
   const Group key{"model.layers.{}.self_attn.k_proj.weight", h.layers, kv, h.hidden, false, dim, q};
   const Group value{"model.layers.{}.self_attn.v_proj.weight", h.layers, kv, h.hidden, false, 0, q};
   const Group output{"model.layers.{}.self_attn.o_proj.weight", h.layers, h.hidden, h.hidden, false, 0, q};
-  const Group mlp_norm{"model.layers.{}.post_attention_layernorm.weight", h.layers, 1, h.hidden, true, 0, false};
+  const Group mlp_norm{
+      "model.layers.{}.post_attention_layernorm.weight", h.layers, 1, h.hidden, true, 0, false};
   const Group gate{"model.layers.{}.mlp.gate_proj.weight", h.layers, h.intermediate, h.hidden, false, 0, q};
   const Group down{"model.layers.{}.mlp.down_proj.weight", h.layers, h.hidden, h.intermediate, false, 0, q};
   const Group up{"model.layers.{}.mlp.up_proj.weight", h.layers, h.intermediate, h.hidden, false, 0, q};
   const Group norm{"model.norm.weight", 1, 1, h.hidden, true, 0, false};
-  const Group rotation{nullptr, 2, h.context, dim / 2, false, 0, false};  // cosines and sines, computed anew anyway
+  const Group rotation{nullptr, 2, h.context, dim / 2,
+                       false,   0, false};  // cosines and sines, computed anew anyway
   const Group head{"lm_head.weight", 1, h.vocabulary, h.hidden, false, 0, q};
   std::vector<Group> out;
   if (h.version == 0) {
@@ -123,7 +128,8 @@ void check_shape(const Llama2cHeader& h, const std::string& file) {
          std::to_string(h.heads));
   }
   if (h.heads % h.kv_heads != 0) {
-    fail(file, "number of key and value heads", fmt::format("a divisor of {}", h.heads), std::to_string(h.kv_heads));
+    fail(file, "number of key and value heads", fmt::format("a divisor of {}", h.heads),
+         std::to_string(h.kv_heads));
   }
   if (h.version != 2) return;
   const std::int64_t kv = h.hidden / h.heads * h.kv_heads;
@@ -149,7 +155,8 @@ Llama2cHeader read_llama2c_header(std::span<const std::byte> bytes, const std::s
     expected += group.bytes(header.group);
   }
   if (expected != bytes.size()) {
-    fail(file, "file size", fmt::format("{} bytes, as its header implies", expected), std::to_string(bytes.size()));
+    fail(file, "file size", fmt::format("{} bytes, as its header implies", expected),
+         std::to_string(bytes.size()));
   }
   return header;
 }
@@ -166,7 +173,8 @@ std::vector<ImageTensor> llama2c_tensors(std::span<const std::byte> bytes, const
       tensor.name = fmt::format(fmt::runtime(group.name), layer);
       tensor.shape = group.vector ? std::vector<std::int64_t>{group.columns}
                                   : std::vector<std::int64_t>{group.rows, group.columns};
-      tensor.read = [group, data, per_scale = header.group](std::int64_t first, std::int64_t count, float* to) {
+      tensor.read = [group, data, per_scale = header.group](std::int64_t first, std::int64_t count,
+                                                            float* to) {
         const std::byte* scales = data + group.elements();
         for (std::int64_t row = first; row < first + count; ++row, to += group.columns) {
           std::int64_t source = row;

@@ -59,7 +59,8 @@ fs::path find_tokenizer(const fs::path& model, std::int64_t count) {
   std::sort(found.begin(), found.end());
   if (found.size() != 1) {
     throw Error(ErrorKind::config,
-                Fault{model.string(), "tokenizer", fmt::format("one .bin file beside it that holds {} tokens, or --tokenizer FILE", count),
+                Fault{model.string(), "tokenizer",
+                      fmt::format("one .bin file beside it that holds {} tokens, or --tokenizer FILE", count),
                       found.empty() ? "none" : fmt::format("{} of them", found.size())});
   }
   return found[0];
@@ -67,7 +68,8 @@ fs::path find_tokenizer(const fs::path& model, std::int64_t count) {
 
 }  // namespace
 
-Vocabulary read_llama2c_tokenizer(std::span<const std::byte> bytes, const std::string& file, std::int64_t count) {
+Vocabulary read_llama2c_tokenizer(std::span<const std::byte> bytes, const std::string& file,
+                                  std::int64_t count) {
   std::size_t at = 4;
   const auto fail = [&](std::string thing, std::string expected, std::string found) {
     throw Error(ErrorKind::format, Fault{file, std::move(thing), std::move(expected), std::move(found)});
@@ -87,8 +89,10 @@ Vocabulary read_llama2c_tokenizer(std::span<const std::byte> bytes, const std::s
     std::memcpy(&score, bytes.data() + at, 4);
     std::memcpy(&length, bytes.data() + at + 4, 4);
     at += 8;
-    if (length < 0 || length > kLongestToken) fail(thing, fmt::format("a length from 0 to {}", kLongestToken), std::to_string(length));
-    if (static_cast<std::size_t>(length) > bytes.size() - at) fail(thing, fmt::format("{} bytes", length), "the end of the file");
+    if (length < 0 || length > kLongestToken)
+      fail(thing, fmt::format("a length from 0 to {}", kLongestToken), std::to_string(length));
+    if (static_cast<std::size_t>(length) > bytes.size() - at)
+      fail(thing, fmt::format("{} bytes", length), "the end of the file");
     std::string text(reinterpret_cast<const char*>(bytes.data()) + at, static_cast<std::size_t>(length));
     at += static_cast<std::size_t>(length);
     text = original_spelling(std::move(text), static_cast<std::size_t>(id));
@@ -100,8 +104,11 @@ Vocabulary read_llama2c_tokenizer(std::span<const std::byte> bytes, const std::s
     out.scores.push_back(score);
     out.kinds.push_back(kind);
   }
-  if (at != bytes.size()) fail("tokenizer", fmt::format("an end after {} tokens", count), fmt::format("{} more bytes", bytes.size() - at));
-  if (count < 3) fail("tokenizer", "at least the tokens <unk>, <s> and </s>", fmt::format("{} tokens", count));
+  if (at != bytes.size())
+    fail("tokenizer", fmt::format("an end after {} tokens", count),
+         fmt::format("{} more bytes", bytes.size() - at));
+  if (count < 3)
+    fail("tokenizer", "at least the tokens <unk>, <s> and </s>", fmt::format("{} tokens", count));
   out.unk = 0;
   out.bos = 1;
   out.eos = 2;
@@ -117,7 +124,8 @@ ModelImage read_llama2c_model(const fs::path& path, const std::optional<fs::path
   const Llama2cHeader header = read_llama2c_header(mapped->bytes(), path.string());
   const fs::path tokenizer_path = tokenizer ? *tokenizer : find_tokenizer(path, header.vocabulary);
   const MappedFile tokenizer_file = MappedFile::open(tokenizer_path);
-  Vocabulary vocabulary = read_llama2c_tokenizer(tokenizer_file.bytes(), tokenizer_path.string(), header.vocabulary);
+  Vocabulary vocabulary =
+      read_llama2c_tokenizer(tokenizer_file.bytes(), tokenizer_path.string(), header.vocabulary);
   vocabulary.context = header.context;
   ModelImage image;
   image.source = path.string();

@@ -40,8 +40,8 @@ bool explains(const Parameters& p, const std::vector<float>& factors, double the
   return true;
 }
 
-// The blend is linear in 1 / wavelength: two points in it give its slope original / (high - low) and its offset
-// -low / (high - low). One parameter stays free: low is taken to be 1, as in all published models.
+// The blend is linear in 1 / wavelength: two points in it give its slope original / (high - low) and its
+// offset -low / (high - low). One parameter stays free: low is taken to be 1, as in all published models.
 std::optional<Parameters> fit(const std::vector<float>& factors, double theta, double largest) {
   std::vector<std::pair<double, double>> points;  // 1 / wavelength, blend
   for (std::size_t i = 0; i < factors.size(); ++i) {
@@ -51,7 +51,8 @@ std::optional<Parameters> fit(const std::vector<float>& factors, double theta, d
     }
   }
   if (points.size() < 2 || points.front().first == points.back().first) return std::nullopt;
-  const double slope = (points.front().second - points.back().second) / (points.front().first - points.back().first);
+  const double slope =
+      (points.front().second - points.back().second) / (points.front().first - points.back().first);
   const double offset = points.front().second - slope * points.front().first;
   if (!(offset < 0)) return std::nullopt;
   const double range = -1 / offset;
@@ -63,7 +64,8 @@ std::optional<Parameters> fit(const std::vector<float>& factors, double theta, d
 nlohmann::json llama3_scaling_from_factors(const GgufFile& gguf, const GgufTensor& factors, double theta,
                                            std::int64_t head_dim) {
   const auto wrong = [&](ErrorKind kind, std::string expected, std::string found) {
-    return Error(kind, Fault{gguf.file(), "tensor 'rope_freqs.weight'", std::move(expected), std::move(found)});
+    return Error(kind,
+                 Fault{gguf.file(), "tensor 'rope_freqs.weight'", std::move(expected), std::move(found)});
   };
   if (factors.type != GgmlType::f32 || factors.elements != static_cast<std::uint64_t>(head_dim / 2)) {
     throw wrong(ErrorKind::format, fmt::format("{} numbers of F32", head_dim / 2),
@@ -72,7 +74,8 @@ nlohmann::json llama3_scaling_from_factors(const GgufFile& gguf, const GgufTenso
   std::vector<float> values(factors.elements);
   dequantize(factors.type, factors.data.data(), factors.elements, values.data());
   for (const float value : values) {
-    if (!(value >= 1 && value < 1e6f)) throw wrong(ErrorKind::unsupported, "factors from 1 to 10^6", fmt::format("{}", value));
+    if (!(value >= 1 && value < 1e6f))
+      throw wrong(ErrorKind::unsupported, "factors from 1 to 10^6", fmt::format("{}", value));
   }
   const double largest = *std::max_element(values.begin(), values.end());
   if (largest == 1) return nullptr;

@@ -12,13 +12,14 @@
 
 namespace moe {
 
-// A tensor that is not there yet: its rows are produced in chunks while the output is written, so that a model never
-// has to fit into memory.
+// A tensor that is not there yet: its rows are produced in chunks while the output is written, so that a
+// model never has to fit into memory.
 struct ImageTensor {
   std::string name;                 // the Hugging Face name
   std::vector<std::int64_t> shape;  // C order; a matrix is [out, in]
   DType native = DType::f32;        // the type that the source holds; f32 for quantised blocks
-  // Writes rows [first, first + count) as floats, each row_size() long. The source is untrusted: may throw Error.
+  // Writes rows [first, first + count) as floats, each row_size() long. The source is untrusted: may throw
+  // Error.
   std::function<void(std::int64_t first, std::int64_t count, float* out)> read;
   // Gives the source's pages back once the tensor is written; may be empty.
   std::function<void()> release;

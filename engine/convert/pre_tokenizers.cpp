@@ -35,8 +35,8 @@ struct Entry {
   bool ignore_merges;
 };
 
-// "default" is what converters write for byte-level vocabularies that they do not recognise, and older files name
-// nothing: both mean GPT-2's rule. Digits of the "smollm" family are split one by one.
+// "default" is what converters write for byte-level vocabularies that they do not recognise, and older files
+// name nothing: both mean GPT-2's rule. Digits of the "smollm" family are split one by one.
 constexpr std::array<Entry, 15> kEntries = {{
     {"", Split::gpt2, false, false, false},
     {"default", Split::gpt2, false, false, false},
@@ -63,7 +63,8 @@ const Entry* find(std::string_view name) noexcept {
 }
 
 ordered_json byte_level(bool use_regex) {
-  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
+  return {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", use_regex}};
 }
 
 ordered_json sequence(ordered_json first, ordered_json second) {
@@ -74,11 +75,9 @@ ordered_json sequence(ordered_json first, ordered_json second) {
 }
 
 ordered_json split_by(const char* expression) {
-  return sequence({{"type", "Split"},
-                   {"pattern", {{"Regex", expression}}},
-                   {"behavior", "Isolated"},
-                   {"invert", false}},
-                  byte_level(false));
+  return sequence(
+      {{"type", "Split"}, {"pattern", {{"Regex", expression}}}, {"behavior", "Isolated"}, {"invert", false}},
+      byte_level(false));
 }
 
 }  // namespace
@@ -92,12 +91,18 @@ PreTokenizerTraits pre_tokenizer_traits(std::string_view name) noexcept {
 ordered_json byte_level_pre_tokenizer(std::string_view name) {
   const Entry* entry = find(name);
   switch (entry == nullptr ? Split::gpt2 : entry->split) {
-    case Split::gpt2: return byte_level(true);
-    case Split::gpt2_digits: return sequence({{"type", "Digits"}, {"individual_digits", true}}, byte_level(true));
-    case Split::llama3: return split_by(kLlama3);
-    case Split::qwen2: return split_by(kQwen2);
-    case Split::tekken: return split_by(kTekken);
-    case Split::gpt4o: return split_by(kGpt4o);
+    case Split::gpt2:
+      return byte_level(true);
+    case Split::gpt2_digits:
+      return sequence({{"type", "Digits"}, {"individual_digits", true}}, byte_level(true));
+    case Split::llama3:
+      return split_by(kLlama3);
+    case Split::qwen2:
+      return split_by(kQwen2);
+    case Split::tekken:
+      return split_by(kTekken);
+    case Split::gpt4o:
+      return split_by(kGpt4o);
   }
   return nullptr;
 }

@@ -41,8 +41,10 @@ struct Names {
 constexpr Names kMixtral = {"block_sparse_moe", "w1", "w3", "w2"};
 constexpr Names kQwen3Moe = {"mlp", "gate_proj", "up_proj", "down_proj"};
 
-[[noreturn]] void refuse(const ModelImage& image, std::string thing, std::string expected, std::string found) {
-  throw Error(ErrorKind::unsupported, Fault{image.source, std::move(thing), std::move(expected), std::move(found)});
+[[noreturn]] void refuse(const ModelImage& image, std::string thing, std::string expected,
+                         std::string found) {
+  throw Error(ErrorKind::unsupported,
+              Fault{image.source, std::move(thing), std::move(expected), std::move(found)});
 }
 
 void refuse_flag(const ModelImage& image, const json& config, const char* key) {
@@ -63,7 +65,8 @@ void to_mixtral(const ModelImage& image, json& config, const Upcycling& how) {
   // These two have other defaults in the target's configuration.
   if (!config.contains("rms_norm_eps")) config["rms_norm_eps"] = 1e-6;
   if (!config.contains("rope_theta") && !config.contains("rope_parameters")) config["rope_theta"] = 10000.0;
-  if (!config.contains("num_key_value_heads")) config["num_key_value_heads"] = config.at("num_attention_heads");
+  if (!config.contains("num_key_value_heads"))
+    config["num_key_value_heads"] = config.at("num_attention_heads");
   for (const char* key : {"attention_bias", "mlp_bias", "pretraining_tp"}) config.erase(key);
 }
 
@@ -99,12 +102,14 @@ std::optional<MlpName> mlp_name(const std::string& name) {
     layer = layer * 10 + (name[i] - '0');
   }
   for (const char* part : {"gate_proj", "up_proj", "down_proj"}) {
-    if (name.compare(dot, std::string::npos, fmt::format(".mlp.{}.weight", part)) == 0) return MlpName{layer, part};
+    if (name.compare(dot, std::string::npos, fmt::format(".mlp.{}.weight", part)) == 0)
+      return MlpName{layer, part};
   }
   return std::nullopt;
 }
 
-ImageTensor router(const Names& names, std::int64_t layer, std::int64_t hidden, DType native, const Upcycling& how) {
+ImageTensor router(const Names& names, std::int64_t layer, std::int64_t hidden, DType native,
+                   const Upcycling& how) {
   ImageTensor out;
   out.name = fmt::format("model.layers.{}.{}.gate.weight", layer, names.block);
   out.shape = {how.experts, hidden};
@@ -129,7 +134,8 @@ void upcycle(ModelImage& image, const Upcycling& how) {
   }
   json config = parse_json(image.files.at("config.json"), image.source + "/config.json");
   const auto read_type = config.find("model_type");
-  const std::string type = read_type != config.end() && read_type->is_string() ? read_type->get<std::string>() : "none";
+  const std::string type =
+      read_type != config.end() && read_type->is_string() ? read_type->get<std::string>() : "none";
   if (type != "llama" && type != "qwen3") refuse(image, "model_type", "llama or qwen3, to upcycle", type);
   if (config.value("hidden_act", json("silu")) != json("silu")) {
     refuse(image, "hidden_act", "silu", config.at("hidden_act").dump());
@@ -137,7 +143,8 @@ void upcycle(ModelImage& image, const Upcycling& how) {
   for (const char* key : {"hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers"}) {
     const auto found = config.find(key);
     if (found == config.end() || !found->is_number_integer()) {
-      throw Error(ErrorKind::config, Fault{image.source, key, "an integer", found == config.end() ? "no such key" : found->dump()});
+      throw Error(ErrorKind::config, Fault{image.source, key, "an integer",
+                                           found == config.end() ? "no such key" : found->dump()});
     }
   }
   const Names& names = type == "llama" ? kMixtral : kQwen3Moe;
@@ -164,7 +171,8 @@ void upcycle(ModelImage& image, const Upcycling& how) {
     }
   }
   if (routers != config.at("num_hidden_layers").get<std::int64_t>()) {
-    refuse(image, "tensors", fmt::format("a dense MLP in each of {} layers", config.at("num_hidden_layers").dump()),
+    refuse(image, "tensors",
+           fmt::format("a dense MLP in each of {} layers", config.at("num_hidden_layers").dump()),
            fmt::format("{}", routers));
   }
   if (type == "llama") {

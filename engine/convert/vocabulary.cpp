@@ -18,7 +18,8 @@ using Merges = std::vector<std::pair<std::string, std::string>>;
 
 constexpr const char* kSpaceMark = "\u2581";  // stands for a space in sentencepiece vocabularies
 
-[[noreturn]] void fail(const Vocabulary& vocabulary, std::string thing, std::string expected, std::string found) {
+[[noreturn]] void fail(const Vocabulary& vocabulary, std::string thing, std::string expected,
+                       std::string found) {
   throw Error(ErrorKind::format,
               Fault{vocabulary.source, std::move(thing), std::move(expected), std::move(found)});
 }
@@ -29,7 +30,12 @@ bool continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x8
 bool valid_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80 ? 1 : lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
+    const std::size_t length = lead < 0x80   ? 1
+                               : lead < 0xc2 ? 0
+                               : lead < 0xe0 ? 2
+                               : lead < 0xf0 ? 3
+                               : lead < 0xf5 ? 4
+                                             : 0;
     if (length == 0 || i + length > text.size()) return false;
     std::uint32_t code = length == 1 ? lead : lead & (0x7fu >> length);
     for (std::size_t k = 1; k < length; ++k) {
@@ -44,7 +50,8 @@ bool valid_utf8(std::string_view text) {
 }
 
 std::size_t code_points(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return !continuation(c); }));
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return !continuation(c); }));
 }
 
 std::string token_name(std::size_t id) { return fmt::format("token {}", id); }
@@ -58,7 +65,8 @@ std::unordered_map<std::string_view, std::size_t> index_tokens(const Vocabulary&
     if (!valid_utf8(token)) fail(vocabulary, token_name(id), "text in UTF-8", "other bytes");
     const auto [at, added] = out.emplace(token, id);
     if (!added) {
-      fail(vocabulary, token_name(id), "a text of its own", fmt::format("'{}', as token {}", token, at->second));
+      fail(vocabulary, token_name(id), "a text of its own",
+           fmt::format("'{}', as token {}", token, at->second));
     }
   }
   return out;
@@ -70,7 +78,8 @@ void append(ordered_json& object, std::string key, ordered_json value) {
   entries.emplace_back(std::move(key), std::move(value));
 }
 
-Merges listed_merges(const Vocabulary& vocabulary, const std::unordered_map<std::string_view, std::size_t>& ids) {
+Merges listed_merges(const Vocabulary& vocabulary,
+                     const std::unordered_map<std::string_view, std::size_t>& ids) {
   Merges out;
   out.reserve(vocabulary.merges->size());
   for (std::size_t i = 0; i < vocabulary.merges->size(); ++i) {
@@ -83,7 +92,8 @@ Merges listed_merges(const Vocabulary& vocabulary, const std::unordered_map<std:
     }
     std::pair<std::string, std::string> pair{merge.substr(0, space), merge.substr(space + 1)};
     for (const std::string& part : {pair.first, pair.second, pair.first + pair.second}) {
-      if (ids.find(part) == ids.end()) fail(vocabulary, thing, "tokens of the vocabulary", fmt::format("'{}'", part));
+      if (ids.find(part) == ids.end())
+        fail(vocabulary, thing, "tokens of the vocabulary", fmt::format("'{}'", part));
     }
     out.push_back(std::move(pair));
   }
@@ -105,8 +115,8 @@ ordered_json added_tokens(const Vocabulary& vocabulary) {
   ordered_json out = ordered_json::array();
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const auto signed_id = static_cast<std::int64_t>(id);
-    const bool named = vocabulary.bos == signed_id || vocabulary.eos == signed_id || vocabulary.unk == signed_id ||
-                       vocabulary.pad == signed_id;
+    const bool named = vocabulary.bos == signed_id || vocabulary.eos == signed_id ||
+                       vocabulary.unk == signed_id || vocabulary.pad == signed_id;
     const TokenKind kind = vocabulary.kinds[id];
     if ((!named && !is_added(kind)) || vocabulary.tokens[id].empty()) continue;
     out.push_back({{"id", id},
@@ -135,7 +145,8 @@ ordered_json model(const Vocabulary& vocabulary) {
   const bool byte_level = vocabulary.family == VocabularyFamily::byte_level;
   ordered_json out = {{"type", "BPE"}, {"dropout", nullptr}};
   out["unk_token"] = nullptr;
-  if (!byte_level && vocabulary.unk) out["unk_token"] = vocabulary.tokens[static_cast<std::size_t>(*vocabulary.unk)];
+  if (!byte_level && vocabulary.unk)
+    out["unk_token"] = vocabulary.tokens[static_cast<std::size_t>(*vocabulary.unk)];
   out["continuing_subword_prefix"] = nullptr;
   out["end_of_word_suffix"] = nullptr;
   out["fuse_unk"] = !byte_level;
@@ -155,8 +166,10 @@ ordered_json replace(const char* from, const char* to) {
 }
 
 ordered_json normalizer(const Vocabulary& vocabulary) {
-  if (vocabulary.family == VocabularyFamily::byte_level) return byte_level_normalizer(vocabulary.pre_tokenizer);
-  if (vocabulary.family == VocabularyFamily::gemma || !vocabulary.add_space_prefix) return replace(" ", kSpaceMark);
+  if (vocabulary.family == VocabularyFamily::byte_level)
+    return byte_level_normalizer(vocabulary.pre_tokenizer);
+  if (vocabulary.family == VocabularyFamily::gemma || !vocabulary.add_space_prefix)
+    return replace(" ", kSpaceMark);
   ordered_json out = {{"type", "Sequence"}, {"normalizers", ordered_json::array()}};
   out["normalizers"].push_back({{"type", "Prepend"}, {"prepend", kSpaceMark}});
   out["normalizers"].push_back(replace(" ", kSpaceMark));
@@ -164,9 +177,13 @@ ordered_json normalizer(const Vocabulary& vocabulary) {
 }
 
 ordered_json pre_tokenizer(const Vocabulary& vocabulary) {
-  if (vocabulary.family == VocabularyFamily::byte_level) return byte_level_pre_tokenizer(vocabulary.pre_tokenizer);
+  if (vocabulary.family == VocabularyFamily::byte_level)
+    return byte_level_pre_tokenizer(vocabulary.pre_tokenizer);
   if (vocabulary.family == VocabularyFamily::sentencepiece) return nullptr;
-  return {{"type", "Split"}, {"pattern", {{"String", " "}}}, {"behavior", "MergedWithPrevious"}, {"invert", false}};
+  return {{"type", "Split"},
+          {"pattern", {{"String", " "}}},
+          {"behavior", "MergedWithPrevious"},
+          {"invert", false}};
 }
 
 ordered_json decoder(const Vocabulary& vocabulary) {
@@ -191,7 +208,8 @@ ordered_json post_processor(const Vocabulary& vocabulary) {
   const auto add_special = [&](std::int64_t id, int type, ordered_json& list) {
     const std::string& text = vocabulary.tokens[static_cast<std::size_t>(id)];
     list.push_back({{"SpecialToken", {{"id", text}, {"type_id", type}}}});
-    special[text] = {{"id", text}, {"ids", ordered_json::array({id})}, {"tokens", ordered_json::array({text})}};
+    special[text] = {
+        {"id", text}, {"ids", ordered_json::array({id})}, {"tokens", ordered_json::array({text})}};
   };
   const bool bos = vocabulary.add_bos && vocabulary.bos;
   const bool eos = vocabulary.add_eos && vocabulary.eos;
@@ -215,11 +233,13 @@ void check(const Vocabulary& vocabulary) {
   }
   const bool needs_scores = vocabulary.family == VocabularyFamily::sentencepiece && !vocabulary.merges;
   if (needs_scores && vocabulary.scores.size() != size) {
-    fail(vocabulary, "token scores", fmt::format("{} of them", size), std::to_string(vocabulary.scores.size()));
+    fail(vocabulary, "token scores", fmt::format("{} of them", size),
+         std::to_string(vocabulary.scores.size()));
   }
   if (needs_scores) {
     for (std::size_t id = 0; id < size; ++id) {
-      if (!(vocabulary.scores[id] == vocabulary.scores[id])) fail(vocabulary, "score of " + token_name(id), "a number", "NaN");
+      if (!(vocabulary.scores[id] == vocabulary.scores[id]))
+        fail(vocabulary, "score of " + token_name(id), "a number", "NaN");
     }
   }
   if (vocabulary.family == VocabularyFamily::byte_level && !vocabulary.merges) {
@@ -235,8 +255,10 @@ void check(const Vocabulary& vocabulary) {
   check_id(vocabulary.unk, "unknown token");
   check_id(vocabulary.pad, "padding token");
   for (const std::int64_t id : vocabulary.more_eos) check_id(id, "end-of-turn token");
-  if (!valid_utf8(vocabulary.chat_template)) fail(vocabulary, "chat template", "text in UTF-8", "other bytes");
-  if (vocabulary.family == VocabularyFamily::byte_level && !pre_tokenizer_traits(vocabulary.pre_tokenizer).known) {
+  if (!valid_utf8(vocabulary.chat_template))
+    fail(vocabulary, "chat template", "text in UTF-8", "other bytes");
+  if (vocabulary.family == VocabularyFamily::byte_level &&
+      !pre_tokenizer_traits(vocabulary.pre_tokenizer).known) {
     throw Error(ErrorKind::unsupported, Fault{vocabulary.source, "pre-tokenizer (tokenizer.ggml.pre)",
                                               "one of " + known_pre_tokenizers(), vocabulary.pre_tokenizer});
   }
@@ -305,7 +327,8 @@ Merges implied_merges(const std::vector<std::string>& tokens, const std::vector<
     const std::string_view token = tokens[id];
     const std::size_t first = cuts.size();
     const std::size_t length = code_points(token);
-    // A token is at most a few dozen characters in any real vocabulary; a hostile one must not make this quadratic.
+    // A token is at most a few dozen characters in any real vocabulary; a hostile one must not make this
+    // quadratic.
     if (length > 1024) continue;
     std::uint32_t left_length = 0;
     for (std::size_t at = 1; at < token.size(); ++at) {

@@ -42,9 +42,10 @@ struct Vocabulary {
   std::int64_t context = 0;            // model_max_length
 };
 
-// tokenizer.json, tokenizer_config.json, special_tokens_map.json and generation_config.json: file name -> contents.
-// Throws Error: format for ids outside the vocabulary, tokens that appear twice or are not UTF-8, merges that name no
-// tokens; unsupported for a pre-tokenizer that is not known (guessing would give silently wrong ids).
+// tokenizer.json, tokenizer_config.json, special_tokens_map.json and generation_config.json: file name ->
+// contents. Throws Error: format for ids outside the vocabulary, tokens that appear twice or are not UTF-8,
+// merges that name no tokens; unsupported for a pre-tokenizer that is not known (guessing would give silently
+// wrong ids).
 std::map<std::string, std::string> tokenizer_files(const Vocabulary& vocabulary);
 
 // What a byte-level vocabulary's tokenizer.ggml.pre says beside the splitting.
@@ -55,9 +56,9 @@ struct PreTokenizerTraits {
 };
 PreTokenizerTraits pre_tokenizer_traits(std::string_view name) noexcept;
 
-// Merges that a scored vocabulary implies: every way to cut a token into two tokens, the tokens with the highest
-// `priority` first; among the cuts of equal priority the longest left part first, then the longest right part.
-// Only normal and user-defined tokens take part. Lengths count code points.
+// Merges that a scored vocabulary implies: every way to cut a token into two tokens, the tokens with the
+// highest `priority` first; among the cuts of equal priority the longest left part first, then the longest
+// right part. Only normal and user-defined tokens take part. Lengths count code points.
 std::vector<std::pair<std::string, std::string>> implied_merges(const std::vector<std::string>& tokens,
                                                                 const std::vector<TokenKind>& kinds,
                                                                 const std::vector<float>& priority);

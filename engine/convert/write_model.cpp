@@ -23,11 +23,12 @@ constexpr std::int64_t kChunkElements = std::int64_t{1} << 20;
   throw Error(ErrorKind::io, Fault{path.string(), "", std::move(expected), std::move(found)});
 }
 
-// Makes the directory and those above it, and removes what it made unless keep() is called. The files in it are
-// removed too: it was empty, and only this program's names are touched.
+// Makes the directory and those above it, and removes what it made unless keep() is called. The files in it
+// are removed too: it was empty, and only this program's names are touched.
 class OutputDirectory {
  public:
-  OutputDirectory(const fs::path& path, std::vector<std::string> names) : path_(path), names_(std::move(names)) {
+  OutputDirectory(const fs::path& path, std::vector<std::string> names)
+      : path_(path), names_(std::move(names)) {
     check_output_directory(path);
     fs::path missing = path.lexically_normal();
     if (!missing.has_filename()) missing = missing.parent_path();  // a trailing slash
@@ -62,7 +63,8 @@ class OutputDirectory {
     for (auto entry = fs::directory_iterator(path_, ignored); !ignored && entry != fs::directory_iterator();
          entry.increment(ignored)) {
       const std::string name = entry->path().filename().string();
-      if (name.rfind("model", 0) == 0 && name.find(".safetensors") != std::string::npos) weights.push_back(entry->path());
+      if (name.rfind("model", 0) == 0 && name.find(".safetensors") != std::string::npos)
+        weights.push_back(entry->path());
     }
     for (const fs::path& file : weights) fs::remove(file, ignored);
     // remove() takes only empty directories, so nothing of anyone else's is lost.
@@ -147,9 +149,11 @@ void check_output_directory(const fs::path& directory) {
   const fs::file_status status = fs::status(directory, error);
   if (status.type() == fs::file_type::not_found) return;
   const auto refuse = [&](std::string found) {
-    throw Error(ErrorKind::usage, Fault{directory.string(), "output directory", "none or an empty one", std::move(found)});
+    throw Error(ErrorKind::usage,
+                Fault{directory.string(), "output directory", "none or an empty one", std::move(found)});
   };
-  if (error && status.type() == fs::file_type::none) fail_io(directory, "a directory that can be looked at", error.message());
+  if (error && status.type() == fs::file_type::none)
+    fail_io(directory, "a directory that can be looked at", error.message());
   if (status.type() != fs::file_type::directory) refuse("a file");
   const bool empty = fs::is_empty(directory, error);
   if (error) fail_io(directory, "a directory that can be read", error.message());
@@ -175,7 +179,8 @@ void write_model(const ModelImage& image, const fs::path& directory, const Write
     }
     check_space(directory, writer.total_bytes() + small_bytes);
     Stream stream(writer, options);
-    for (const ImageTensor& tensor : image.tensors) stream.tensor(tensor, output_type(image, tensor, options));
+    for (const ImageTensor& tensor : image.tensors)
+      stream.tensor(tensor, output_type(image, tensor, options));
     for (const auto& [name, text] : image.files) {
       if (name != "config.json") write_file_atomically(directory / name, text);
     }

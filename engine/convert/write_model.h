@@ -14,8 +14,8 @@
 namespace moe {
 
 struct WriteModelOptions {
-  // F32 or BF16 for all tensors (BF16 rounds to nearest even). Without one: F32, or each tensor's own type where the
-  // source is a Hugging Face directory.
+  // F32 or BF16 for all tensors (BF16 rounds to nearest even). Without one: F32, or each tensor's own type
+  // where the source is a Hugging Face directory.
   std::optional<DType> dtype;
   // If it becomes true, writing stops with an Error (io).
   const std::atomic<bool>* interrupted = nullptr;
@@ -26,9 +26,11 @@ struct WriteModelOptions {
 // Throws Error (usage) unless `directory` does not exist or is empty: to be called before expensive work.
 void check_output_directory(const std::filesystem::path& directory);
 
-// Tensors go through a buffer of a few megabytes, so memory does not grow with the model. If anything fails, what was
-// written and the directories made for it are removed. config.json is the last file to appear: a directory that has
-// one is complete. Throws Error: usage as above, io (a full disk among them), and what the image's readers throw.
-void write_model(const ModelImage& image, const std::filesystem::path& directory, const WriteModelOptions& options);
+// Tensors go through a buffer of a few megabytes, so memory does not grow with the model. If anything fails,
+// what was written and the directories made for it are removed. config.json is the last file to appear: a
+// directory that has one is complete. Throws Error: usage as above, io (a full disk among them), and what the
+// image's readers throw.
+void write_model(const ModelImage& image, const std::filesystem::path& directory,
+                 const WriteModelOptions& options);
 
 }  // namespace moe

@@ -1,5 +1,5 @@
-// A GGUF file: what is accepted lies inside the bytes without overlap, and all that the converter does with it ends in
-// values or in a typed error.
+// A GGUF file: what is accepted lies inside the bytes without overlap, and all that the converter does with
+// it ends in values or in a typed error.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     for (const GgufTensor& tensor : gguf.tensors()) {
       fuzz::check(tensor.data.data() >= bytes.data());
       fuzz::check(tensor.data.size() <= static_cast<std::size_t>(bytes.data() + size - tensor.data.data()));
-      fuzz::check(tensor.elements / block_elements(tensor.type) * block_bytes(tensor.type) == tensor.data.size());
+      fuzz::check(tensor.elements / block_elements(tensor.type) * block_bytes(tensor.type) ==
+                  tensor.data.size());
       std::vector<float> values(tensor.elements);
       dequantize(tensor.type, tensor.data.data(), tensor.elements, values.data());
     }

@@ -6,7 +6,8 @@
 namespace moe::tools {
 
 // From here on SIGINT, SIGTERM and SIGHUP set a flag; a second SIGINT ends the program at once, as a user who
-// presses Ctrl-C twice expects. SIGPIPE is ignored, so that a closed pipe is a write error and not a sudden death.
+// presses Ctrl-C twice expects. SIGPIPE is ignored, so that a closed pipe is a write error and not a sudden
+// death.
 void catch_interrupts();
 
 // True once such a signal has come. Safe in any thread, and cheap enough for inner loops.

@@ -15,7 +15,8 @@
 namespace moe::tools {
 namespace {
 
-void print_tagged(std::string_view program, std::string_view tag, std::string_view color, std::string_view message) {
+void print_tagged(std::string_view program, std::string_view tag, std::string_view color,
+                  std::string_view message) {
   std::string line(program);
   line += ": ";
   const bool colored = use_color(stderr);

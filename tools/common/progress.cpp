@@ -22,8 +22,8 @@ std::string amount(std::uint64_t value, ProgressUnit unit) {
 
 // Columns a UTF-8 text takes, counting one a code point: enough for labels and notes.
 std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string cut_to(std::string text, std::size_t width) {
@@ -70,7 +70,8 @@ std::string progress_line(std::string_view label, std::uint64_t done, std::uint6
     tail = fmt::format("{}, {}", amount(done, unit), format_duration(elapsed_s));
   } else {
     fraction = std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
-    tail = fmt::format("{:3.0f} % ({} of {})", std::floor(fraction * 100), amount(done, unit), amount(total, unit));
+    tail = fmt::format("{:3.0f} % ({} of {})", std::floor(fraction * 100), amount(done, unit),
+                       amount(total, unit));
     if (done >= total) {
       tail += ", " + format_duration(elapsed_s);
     } else if (done > 0) {

@@ -17,14 +17,14 @@ std::string format_duration(double seconds);
 // "512 B", "3.2 MB" (powers of 1000).
 std::string format_bytes(std::uint64_t bytes);
 
-// One line of text about `done` of `total`, at most `width` columns; with `bar`, a bar fills what is left over.
-// Total 0 means unknown: no percentage and no estimate. Pure, so that it can be tested.
+// One line of text about `done` of `total`, at most `width` columns; with `bar`, a bar fills what is left
+// over. Total 0 means unknown: no percentage and no estimate. Pure, so that it can be tested.
 std::string progress_line(std::string_view label, std::uint64_t done, std::uint64_t total, double elapsed_s,
                           ProgressUnit unit, int width, bool bar, std::string_view note = {});
 
-// Draws progress lines. update() may be called as often as one likes and from any thread: a terminal is redrawn at
-// most ten times a second, and anything else gets a line every ten seconds, so that logs stay short. The destructor
-// wipes an unfinished bar, so that an error message starts on a clean line.
+// Draws progress lines. update() may be called as often as one likes and from any thread: a terminal is
+// redrawn at most ten times a second, and anything else gets a line every ten seconds, so that logs stay
+// short. The destructor wipes an unfinished bar, so that an error message starts on a clean line.
 class Progress {
  public:
   Progress(std::string label, std::uint64_t total, ProgressUnit unit = ProgressUnit::count,

@@ -48,12 +48,14 @@ struct Flags {
 void describe_flags(CLI::App& app, Flags& flags) {
   app.add_option("IN", flags.input, "The model to convert")->required();
   app.add_option("OUT_DIR", flags.output, "The directory to write")->required();
-  app.add_option("--dtype", flags.dtype,
-                 "Type of all weights written. Without it: f32, or what the tensors have if IN is a directory")
+  app.add_option(
+         "--dtype", flags.dtype,
+         "Type of all weights written. Without it: f32, or what the tensors have if IN is a directory")
       ->check(CLI::IsMember({"f32", "bf16"}));
   app.add_option("--tokenizer", flags.tokenizer, "The tokenizer of a llama2.c checkpoint");
-  app.add_option("--upcycle", flags.upcycle,
-                 "E:k turns a dense llama or qwen3 model into a mixture of E experts of which each token uses k");
+  app.add_option(
+      "--upcycle", flags.upcycle,
+      "E:k turns a dense llama or qwen3 model into a mixture of E experts of which each token uses k");
   app.add_option("-s,--seed", flags.seed, "Seed of the random router of --upcycle (default 0)")
       ->check(CLI::NonNegativeNumber);
   app.add_flag("-q,--quiet", flags.quiet, "No progress, no summary");
@@ -66,7 +68,8 @@ Upcycling parse_upcycling(const std::string& text, std::uint64_t seed) {
   const auto experts = std::from_chars(text.data(), end, out.experts);
   const bool colon = experts.ec == std::errc() && experts.ptr != end && *experts.ptr == ':';
   const auto used = colon ? std::from_chars(experts.ptr + 1, end, out.used) : experts;
-  if (!colon || used.ec != std::errc() || used.ptr != end || out.used < 1 || out.used > out.experts || out.experts > 1024) {
+  if (!colon || used.ec != std::errc() || used.ptr != end || out.used < 1 || out.used > out.experts ||
+      out.experts > 1024) {
     throw Error(ErrorKind::usage, Fault{"", "--upcycle", "E:k with 1 <= k <= E <= 1024, such as 8:2", text});
   }
   return out;
@@ -104,7 +107,7 @@ int convert(const Flags& flags) {
 int main(int argc, char** argv) {
   using namespace moe::tools;
   Flags flags;
-  return run_program({"moe-convert", kPurpose, kExamples}, argc, argv,
-                     [&](CLI::App& app) { describe_flags(app, flags); },
-                     [&](CLI::App&) { return convert(flags); });
+  return run_program(
+      {"moe-convert", kPurpose, kExamples}, argc, argv, [&](CLI::App& app) { describe_flags(app, flags); },
+      [&](CLI::App&) { return convert(flags); });
 }

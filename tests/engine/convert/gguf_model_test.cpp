@@ -15,7 +15,9 @@ using nlohmann::json;
 
 class GgufModel : public ::testing::TestWithParam<const char*> {
  protected:
-  static std::filesystem::path input() { return testing::data_folder() / (std::string(GetParam()) + ".gguf"); }
+  static std::filesystem::path input() {
+    return testing::data_folder() / (std::string(GetParam()) + ".gguf");
+  }
   static json expected() {
     return json::parse(testing::read_text(testing::data_folder() / (std::string(GetParam()) + ".json")));
   }
@@ -64,7 +66,8 @@ TEST_P(GgufModel, TokenizerGivesTheExpectedIds) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, GgufModel,
-                         ::testing::Values("llama_types", "llama_v2_biases", "mixtral", "qwen2", "qwen3", "qwen3moe", "gemma3"),
+                         ::testing::Values("llama_types", "llama_v2_biases", "mixtral", "qwen2", "qwen3",
+                                           "qwen3moe", "gemma3"),
                          [](const auto& parameter) { return std::string(parameter.param); });
 
 TEST(GgufModelFiles, TellTheSpecialTokensAndTheTemplate) {
@@ -113,22 +116,78 @@ TEST(GgufModelErrors, NameTheKeyOrTensor) {
   const std::vector<Row> table = {
       {"qwen3.gguf", "qwen3", "qwenX", {"general.architecture", "qwen3moe", "qwenX"}, unsupported},
       {"qwen3.gguf", "qwen3.block_count", "qwen3.block_cnt__", {"qwen3.block_count", "no such key"}, config},
-      {"qwen3.gguf", "qwen3.block_count", u32_key("qwen3.block_count", 3), {"blk.2.attn_norm.weight", "no such tensor"}, format},
-      {"qwen3.gguf", "qwen3.block_count", u32_key("qwen3.block_count", 1), {"blk.1", "one that it has not"}, unsupported},
-      {"qwen3.gguf", "qwen3.block_count", u32_key("qwen3.block_count", 0), {"qwen3.block_count", "from 1"}, config},
-      {"qwen3.gguf", "qwen3.block_count", u32_key("qwen3.block_count", 4000000000u), {"qwen3.block_count"}, config},
-      {"qwen3.gguf", "qwen3.feed_forward_length", u32_key("qwen3.feed_forward_length", 65), {"ffn_gate", "shape [65, 32]", "shape [64, 32]"}, format},
-      {"qwen3.gguf", "qwen3.attention.head_count_kv", u32_key("qwen3.attention.head_count_kv", 3), {"head_count_kv", "a divisor of 4"}, config},
-      {"qwen3.gguf", "qwen3.attention.value_length", u32_key("qwen3.attention.value_length", 8), {"value_length"}, unsupported},
-      {"qwen3.gguf", "qwen3.attention.layer_norm_rms_epsilon", "qwen3.attention.layer_norm_rms_epsilxx", {"layer_norm_rms_epsilon", "no such key"}, config},
-      {"qwen3.gguf", "blk.1.attn_q_norm", "blk.1.attn_x_norm", {"blk.1.attn_q_norm.weight", "no such tensor"}, format},
-      {"qwen3.gguf", "tokenizer.ggml.model", "tokenizer.ggml.moxel", {"tokenizer.ggml.model", "no such key"}, config},
-      {"qwen3.gguf", "tokenizer.ggml.tokens", "tokenizer.ggml.tokenz", {"tokenizer.ggml.tokens", "no such key"}, config},
+      {"qwen3.gguf",
+       "qwen3.block_count",
+       u32_key("qwen3.block_count", 3),
+       {"blk.2.attn_norm.weight", "no such tensor"},
+       format},
+      {"qwen3.gguf",
+       "qwen3.block_count",
+       u32_key("qwen3.block_count", 1),
+       {"blk.1", "one that it has not"},
+       unsupported},
+      {"qwen3.gguf",
+       "qwen3.block_count",
+       u32_key("qwen3.block_count", 0),
+       {"qwen3.block_count", "from 1"},
+       config},
+      {"qwen3.gguf",
+       "qwen3.block_count",
+       u32_key("qwen3.block_count", 4000000000u),
+       {"qwen3.block_count"},
+       config},
+      {"qwen3.gguf",
+       "qwen3.feed_forward_length",
+       u32_key("qwen3.feed_forward_length", 65),
+       {"ffn_gate", "shape [65, 32]", "shape [64, 32]"},
+       format},
+      {"qwen3.gguf",
+       "qwen3.attention.head_count_kv",
+       u32_key("qwen3.attention.head_count_kv", 3),
+       {"head_count_kv", "a divisor of 4"},
+       config},
+      {"qwen3.gguf",
+       "qwen3.attention.value_length",
+       u32_key("qwen3.attention.value_length", 8),
+       {"value_length"},
+       unsupported},
+      {"qwen3.gguf",
+       "qwen3.attention.layer_norm_rms_epsilon",
+       "qwen3.attention.layer_norm_rms_epsilxx",
+       {"layer_norm_rms_epsilon", "no such key"},
+       config},
+      {"qwen3.gguf",
+       "blk.1.attn_q_norm",
+       "blk.1.attn_x_norm",
+       {"blk.1.attn_q_norm.weight", "no such tensor"},
+       format},
+      {"qwen3.gguf",
+       "tokenizer.ggml.model",
+       "tokenizer.ggml.moxel",
+       {"tokenizer.ggml.model", "no such key"},
+       config},
+      {"qwen3.gguf",
+       "tokenizer.ggml.tokens",
+       "tokenizer.ggml.tokenz",
+       {"tokenizer.ggml.tokens", "no such key"},
+       config},
       {"qwen3.gguf", "tokenizer.ggml.merges", "tokenizer.ggml.mergez", {"merges", "none"}, format},
-      {"qwen3.gguf", u32_key("tokenizer.ggml.eos_token_id", 2), u32_key("tokenizer.ggml.eos_token_id", 9999), {"EOS token", "9999"}, format},
+      {"qwen3.gguf",
+       u32_key("tokenizer.ggml.eos_token_id", 2),
+       u32_key("tokenizer.ggml.eos_token_id", 9999),
+       {"EOS token", "9999"},
+       format},
       {"llama_v2_biases.gguf", "smollm", "smxllm", {"pre-tokenizer", "smollm", "smxllm"}, unsupported},
-      {"mixtral.gguf", u32_key("llama.expert_used_count", 2), u32_key("llama.expert_used_count", 4), {"expert_used_count", "at most 3"}, config},
-      {"gemma3.gguf", "gemma3.attention.sliding_window", "gemma3.attention.sliding_windox", {"sliding_window", "no such key"}, config},
+      {"mixtral.gguf",
+       u32_key("llama.expert_used_count", 2),
+       u32_key("llama.expert_used_count", 4),
+       {"expert_used_count", "at most 3"},
+       config},
+      {"gemma3.gguf",
+       "gemma3.attention.sliding_window",
+       "gemma3.attention.sliding_windox",
+       {"sliding_window", "no such key"},
+       config},
   };
   for (const Row& row : table) {
     SCOPED_TRACE(row.fixture + (": " + row.parts[0]));

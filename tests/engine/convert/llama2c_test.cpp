@@ -16,11 +16,13 @@ using testing::Bytes;
 
 // Two layers of hidden size 8, intermediate 12, 2 heads, 1 key head, 6 tokens, context 5.
 struct Sample {
-  std::int32_t hidden = 8, intermediate = 12, layers = 2, heads = 2, kv_heads = 1, vocabulary = 6, context = 5;
+  std::int32_t hidden = 8, intermediate = 12, layers = 2, heads = 2, kv_heads = 1, vocabulary = 6,
+               context = 5;
   bool tied = true;
 
   Bytes& header(Bytes& out, std::int32_t words) const {
-    for (const std::int32_t n : {hidden, intermediate, layers, heads, kv_heads, words, context}) out.number(n);
+    for (const std::int32_t n : {hidden, intermediate, layers, heads, kv_heads, words, context})
+      out.number(n);
     return out;
   }
   std::string legacy(int missing = 0) const {
@@ -104,7 +106,8 @@ TEST(Llama2c, VersionOneHasItsNormsFirst) {
 TEST(Llama2c, VersionTwoMultipliesByTheGroupsScale) {
   const auto tensors = tensors_of(Sample().version2());
   const std::vector<float>& embedding = tensors.at("model.embed_tokens.weight");
-  for (int i = 0; i < 48; ++i) EXPECT_EQ(embedding[static_cast<std::size_t>(i)], static_cast<float>((i % 100 - 50) * (1 + i / 4)));
+  for (int i = 0; i < 48; ++i)
+    EXPECT_EQ(embedding[static_cast<std::size_t>(i)], static_cast<float>((i % 100 - 50) * (1 + i / 4)));
   // Row 1 of the query comes from row 2 of the file.
   EXPECT_EQ(tensors.at("model.layers.0.self_attn.q_proj.weight")[8], static_cast<float>((16 - 50) * 5));
   EXPECT_EQ(tensors.at("model.norm.weight")[0], 32.0f);
@@ -145,7 +148,12 @@ TEST(Llama2c, RefusesBrokenCheckpoints) {
       {"huge", changed([](Sample& s) { s.hidden = s.intermediate = 1 << 24; }), {"weights"}},
       {"heads", changed([](Sample& s) { s.heads = 3; }), {"number of heads", "3"}},
       {"odd heads", changed([](Sample& s) { s.heads = 8; }), {"number of heads", "even"}},
-      {"kv heads", changed([](Sample& s) { s.heads = 4; s.kv_heads = 3; }), {"key and value heads", "divisor of 4"}},
+      {"kv heads",
+       changed([](Sample& s) {
+         s.heads = 4;
+         s.kv_heads = 3;
+       }),
+       {"key and value heads", "divisor of 4"}},
       {"size", changed([](Sample& s) { s.context = 6; }), {"file size"}},
       {"one float short", Sample().legacy(1), {"file size"}},
       {"one byte long", Sample().legacy() + "x", {"file size"}},
@@ -154,7 +162,8 @@ TEST(Llama2c, RefusesBrokenCheckpoints) {
     SCOPED_TRACE(row.what);
     std::vector<std::string> parts = row.parts;
     parts.insert(parts.begin(), "m.bin");
-    testing::expect_error(row.kind, parts, [&] { read_llama2c_header(testing::as_bytes(row.text), "m.bin"); });
+    testing::expect_error(row.kind, parts,
+                          [&] { read_llama2c_header(testing::as_bytes(row.text), "m.bin"); });
   }
 }
 
@@ -169,7 +178,8 @@ std::string tokenizer_text(const std::vector<std::string>& tokens) {
 TEST(Llama2cTokenizer, UndoesTheExportersSpelling) {
   const std::string text = tokenizer_text({"<unk>", "\n<s>\n", "\n</s>\n", "<0x41>", " t", "<0xZZ>"});
   const Vocabulary vocabulary = read_llama2c_tokenizer(testing::as_bytes(text), "t.bin", 6);
-  EXPECT_EQ(vocabulary.tokens, (std::vector<std::string>{"<unk>", "<s>", "</s>", "<0x41>", "\u2581t", "<0xZZ>"}));
+  EXPECT_EQ(vocabulary.tokens,
+            (std::vector<std::string>{"<unk>", "<s>", "</s>", "<0x41>", "\u2581t", "<0xZZ>"}));
   EXPECT_EQ(vocabulary.kinds[1], TokenKind::control);
   EXPECT_EQ(vocabulary.kinds[3], TokenKind::byte);
   EXPECT_EQ(vocabulary.kinds[5], TokenKind::normal);
@@ -188,23 +198,28 @@ TEST(Llama2cTokenizer, RefusesBrokenFiles) {
   testing::expect_error(format, {"t.bin"}, read(good, 1 << 24));
   testing::expect_error(format, {"t.bin"}, read("", 4));
   testing::expect_error(format, {"t.bin", "<unk>, <s> and </s>"}, read(tokenizer_text({"a", "b"}), 2));
-  testing::expect_error(format, {"token 0", "a length"}, read(Bytes().u32(7).f32(0).u32(0xffffffff).zeros(99).text(), 1));
-  testing::expect_error(format, {"token 0", "the end of the file"}, read(Bytes().u32(7).f32(0).u32(60).zeros(9).text(), 1));
-  for (std::size_t size = 0; size < good.size(); ++size) EXPECT_THROW(read(good.substr(0, size), 4)(), Error) << size;
+  testing::expect_error(format, {"token 0", "a length"},
+                        read(Bytes().u32(7).f32(0).u32(0xffffffff).zeros(99).text(), 1));
+  testing::expect_error(format, {"token 0", "the end of the file"},
+                        read(Bytes().u32(7).f32(0).u32(60).zeros(9).text(), 1));
+  for (std::size_t size = 0; size < good.size(); ++size)
+    EXPECT_THROW(read(good.substr(0, size), 4)(), Error) << size;
 }
 
 TEST(Llama2cModel, FindsTheTokenizerBesideIt) {
   const testing::TemporaryFolder folder;
   testing::write_text(folder / "m.bin", Sample().legacy());
   const auto config = ErrorKind::config;
-  testing::expect_error(config, {"m.bin", "--tokenizer", "none"}, [&] { read_llama2c_model(folder / "m.bin", {}); });
+  testing::expect_error(config, {"m.bin", "--tokenizer", "none"},
+                        [&] { read_llama2c_model(folder / "m.bin", {}); });
   testing::write_text(folder / "other.bin", "not a tokenizer");
   testing::write_text(folder / "t.bin", tokenizer_text({"<unk>", "<s>", "</s>", "a", "b", "c"}));
   const ModelImage image = read_llama2c_model(folder / "m.bin", {});
   const auto written = nlohmann::json::parse(image.files.at("config.json"));
   EXPECT_EQ(written.at("tie_word_embeddings"), true);
   EXPECT_EQ(written.at("head_dim"), 4);
-  EXPECT_EQ(nlohmann::json::parse(image.files.at("generation_config.json")).at("eos_token_id"), (nlohmann::json{2, 1}));
+  EXPECT_EQ(nlohmann::json::parse(image.files.at("generation_config.json")).at("eos_token_id"),
+            (nlohmann::json{2, 1}));
   testing::write_text(folder / "t2.bin", tokenizer_text({"<unk>", "<s>", "</s>", "a", "b", "d"}));
   testing::expect_error(config, {"m.bin", "2 of them"}, [&] { read_llama2c_model(folder / "m.bin", {}); });
   EXPECT_NO_THROW(read_llama2c_model(folder / "m.bin", folder / "t2.bin"));
@@ -228,7 +243,8 @@ TEST(Llama2cModel, Stories260KEqualsItsPublishedConversion) {
   }
   const auto ours = Tokenizer::parse(image.files.at("tokenizer.json"), "ours", Tokenizer::Config::ignore);
   const auto theirs = Tokenizer::load(folder / "hf" / "tokenizer.json", Tokenizer::Config::ignore);
-  const std::string story = testing::read_text(folder / "stories260K.md") + testing::read_text(folder / "expected_greedy_200.txt");
+  const std::string story =
+      testing::read_text(folder / "stories260K.md") + testing::read_text(folder / "expected_greedy_200.txt");
   for (std::size_t at = 0; at < story.size(); at += 37) {
     const std::string part = story.substr(at, 120);
     EXPECT_EQ(ours->encode(part), theirs->encode(part)) << part;
@@ -237,7 +253,8 @@ TEST(Llama2cModel, Stories260KEqualsItsPublishedConversion) {
 
 TEST(Llama2cModel, BabyllamaHasNoByteTokens) {
   const std::filesystem::path folder = shared_models() / "babyllama-tok105";
-  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no babyllama-tok105 in MOE_SHARED_DATA or ../shared/data";
+  if (!std::filesystem::exists(folder))
+    GTEST_SKIP() << "no babyllama-tok105 in MOE_SHARED_DATA or ../shared/data";
   const ModelImage image = read_llama2c_model(folder / "model5000.bin", {});
   const auto tokenizer = nlohmann::json::parse(image.files.at("tokenizer.json"));
   EXPECT_EQ(tokenizer.at("model").at("byte_fallback"), false);

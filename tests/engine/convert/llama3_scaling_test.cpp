@@ -18,7 +18,8 @@ struct Case {
 std::vector<float> factors_of(const Case& c) {
   std::vector<float> out;
   for (std::int64_t i = 0; i < c.dim / 2; ++i) {
-    const double wave = 2 * std::numbers::pi * std::pow(c.theta, 2.0 * static_cast<double>(i) / static_cast<double>(c.dim));
+    const double wave =
+        2 * std::numbers::pi * std::pow(c.theta, 2.0 * static_cast<double>(i) / static_cast<double>(c.dim));
     double factor = 1;
     if (wave > c.original / c.low) {
       factor = c.factor;
@@ -43,8 +44,8 @@ nlohmann::json scaling(std::vector<float> factors, double theta, std::int64_t di
 }
 
 TEST(Llama3Scaling, FindsTheParametersAgain) {
-  for (const Case& c : {Case{500000, 8, 1, 4, 8192, 128}, Case{500000, 32, 1, 4, 8192, 64}, Case{10000, 16, 1, 8, 4096, 128},
-                        Case{1000000, 4, 1, 2, 2048, 256}}) {
+  for (const Case& c : {Case{500000, 8, 1, 4, 8192, 128}, Case{500000, 32, 1, 4, 8192, 64},
+                        Case{10000, 16, 1, 8, 4096, 128}, Case{1000000, 4, 1, 2, 2048, 256}}) {
     const auto found = scaling(factors_of(c), c.theta, c.dim);
     EXPECT_EQ(found.at("rope_type"), "llama3");
     EXPECT_EQ(found.at("factor"), c.factor);
@@ -54,7 +55,9 @@ TEST(Llama3Scaling, FindsTheParametersAgain) {
   }
 }
 
-TEST(Llama3Scaling, OnesAreNoScaling) { EXPECT_TRUE(scaling(std::vector<float>(32, 1.0f), 10000, 64).is_null()); }
+TEST(Llama3Scaling, OnesAreNoScaling) {
+  EXPECT_TRUE(scaling(std::vector<float>(32, 1.0f), 10000, 64).is_null());
+}
 
 TEST(Llama3Scaling, RefusesOtherTables) {
   const auto unsupported = ErrorKind::unsupported;
@@ -63,7 +66,8 @@ TEST(Llama3Scaling, RefusesOtherTables) {
   testing::expect_error(unsupported, {"rope_freqs.weight", "Llama 3"}, [&] { scaling(longrope, 10000, 64); });
   testing::expect_error(unsupported, {"from 1"}, [&] { scaling(std::vector<float>(32, 0.5f), 10000, 64); });
   testing::expect_error(unsupported, {"from 1"}, [&] { scaling(std::vector<float>(32, NAN), 10000, 64); });
-  testing::expect_error(ErrorKind::format, {"32 numbers"}, [&] { scaling(std::vector<float>(31, 1.0f), 10000, 64); });
+  testing::expect_error(ErrorKind::format, {"32 numbers"},
+                        [&] { scaling(std::vector<float>(31, 1.0f), 10000, 64); });
 }
 
 }  // namespace

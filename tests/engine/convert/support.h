@@ -98,7 +98,8 @@ void expect_error(ErrorKind kind, const std::vector<std::string>& parts, Action 
     const std::string text = error.what();
     EXPECT_EQ(error.kind(), kind) << text;
     EXPECT_EQ(text.find('\n'), std::string::npos) << text;
-    for (const std::string& part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
+    for (const std::string& part : parts)
+      EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
   }
 }
 

@@ -14,7 +14,8 @@ Vocabulary small() {
   Vocabulary out;
   out.source = "v.gguf";
   out.tokens = {"<s>", "a", "b", "ab", "abb"};
-  out.kinds = {TokenKind::control, TokenKind::normal, TokenKind::normal, TokenKind::normal, TokenKind::normal};
+  out.kinds = {TokenKind::control, TokenKind::normal, TokenKind::normal, TokenKind::normal,
+               TokenKind::normal};
   out.merges = {{"a b", "ab b"}};
   out.pre_tokenizer = "gpt-2";
   out.bos = 0;
@@ -28,7 +29,11 @@ TEST(Vocabulary, RefusesWhatCannotBe) {
     ErrorKind kind = ErrorKind::format;
   };
   const std::vector<Row> table = {
-      {[](Vocabulary& v) { v.tokens.clear(); v.kinds.clear(); }, {"at least one token"}},
+      {[](Vocabulary& v) {
+         v.tokens.clear();
+         v.kinds.clear();
+       },
+       {"at least one token"}},
       {[](Vocabulary& v) { v.kinds.pop_back(); }, {"token types", "5", "4"}},
       {[](Vocabulary& v) { v.tokens[4] = std::string("a"); }, {"token 4", "as token 1"}},
       {[](Vocabulary& v) { v.tokens[4] = std::string("\xff"); }, {"token 4", "UTF-8"}},
@@ -46,13 +51,20 @@ TEST(Vocabulary, RefusesWhatCannotBe) {
       {[](Vocabulary& v) { v.pad = 1000; }, {"padding"}},
       {[](Vocabulary& v) { v.more_eos = {7}; }, {"end-of-turn", "7"}},
       {[](Vocabulary& v) { v.chat_template = std::string("\xff"); }, {"chat template", "UTF-8"}},
-      {[](Vocabulary& v) { v.pre_tokenizer = std::string("nobody-knows"); }, {"tokenizer.ggml.pre", "llama-bpe", "nobody-knows"}, ErrorKind::unsupported},
-      {[](Vocabulary& v) { v.family = VocabularyFamily::sentencepiece; v.merges.reset(); }, {"token scores", "5", "0"}},
+      {[](Vocabulary& v) { v.pre_tokenizer = std::string("nobody-knows"); },
+       {"tokenizer.ggml.pre", "llama-bpe", "nobody-knows"},
+       ErrorKind::unsupported},
+      {[](Vocabulary& v) {
+         v.family = VocabularyFamily::sentencepiece;
+         v.merges.reset();
+       },
+       {"token scores", "5", "0"}},
       {[](Vocabulary& v) {
          v.family = VocabularyFamily::sentencepiece;
          v.merges.reset();
          v.scores.assign(5, std::numeric_limits<float>::quiet_NaN());
-       }, {"score of token 0", "NaN"}},
+       },
+       {"score of token 0", "NaN"}},
   };
   EXPECT_NO_THROW(tokenizer_files(small()));
   for (const Row& row : table) {
@@ -84,8 +96,7 @@ TEST(ImpliedMerges, BestTokensFirstThenTheLongestLeftPart) {
   kinds[0] = TokenKind::control;
   const std::vector<float> scores = {0, -9, -9, -2, -1, -3, -9, -2, -1};
   using Merge = std::pair<std::string, std::string>;
-  const std::vector<Merge> expected = {
-      {"b", "a"}, {"a", "b"}, {"\u00e9", "a"}, {"ab", "a"}, {"a", "ba"}};
+  const std::vector<Merge> expected = {{"b", "a"}, {"a", "b"}, {"\u00e9", "a"}, {"ab", "a"}, {"a", "ba"}};
   EXPECT_EQ(implied_merges(tokens, kinds, scores), expected);
 }
 

@@ -16,7 +16,9 @@ namespace {
 using nlohmann::json;
 namespace fs = std::filesystem;
 
-ModelImage fixture(const char* name) { return read_gguf_model(testing::data_folder() / (std::string(name) + ".gguf")); }
+ModelImage fixture(const char* name) {
+  return read_gguf_model(testing::data_folder() / (std::string(name) + ".gguf"));
+}
 
 json config_of(const fs::path& folder) { return json::parse(testing::read_text(folder / "config.json")); }
 
@@ -61,7 +63,8 @@ TEST(WriteModel, ADirectoryKeepsItsTypesUnlessToldOtherwise) {
   testing::write_text(folder / "a" / "chat_template.jinja", "{{ x }}");
   testing::write_text(folder / "a" / "notes.md", "not copied");
   write_model(read_any_model(folder / "a", {}), folder / "b", {});
-  EXPECT_EQ(testing::read_text(folder / "a/model.safetensors").size(), testing::read_text(folder / "b/model.safetensors").size());
+  EXPECT_EQ(testing::read_text(folder / "a/model.safetensors").size(),
+            testing::read_text(folder / "b/model.safetensors").size());
   EXPECT_EQ(testing::read_text(folder / "a/config.json"), testing::read_text(folder / "b/config.json"));
   EXPECT_EQ(testing::read_text(folder / "b/chat_template.jinja"), "{{ x }}");
   EXPECT_FALSE(fs::exists(folder / "b/notes.md"));
@@ -82,7 +85,8 @@ TEST(WriteModel, RefusesFoldersThatAreNotEmpty) {
   const ModelImage image = fixture("qwen2");
   testing::write_text(folder / "file", "x");
   const auto usage = ErrorKind::usage;
-  testing::expect_error(usage, {folder.path().string(), "an empty one"}, [&] { write_model(image, folder.path(), {}); });
+  testing::expect_error(usage, {folder.path().string(), "an empty one"},
+                        [&] { write_model(image, folder.path(), {}); });
   testing::expect_error(usage, {"a file"}, [&] { write_model(image, folder / "file", {}); });
   EXPECT_EQ(testing::read_text(folder / "file"), "x");
   fs::create_directory(folder / "empty");
@@ -93,17 +97,24 @@ TEST(WriteModel, RefusesFoldersThatAreNotEmpty) {
 TEST(WriteModel, AFailureLeavesNothingBehind) {
   const testing::TemporaryFolder folder;
   ModelImage image = fixture("qwen2");
-  image.tensors.back().read = [](std::int64_t, std::int64_t, float*) { throw Error(ErrorKind::format, "broken tensor"); };
-  testing::expect_error(ErrorKind::format, {"broken tensor"}, [&] { write_model(image, folder / "x/y/z", {}); });
+  image.tensors.back().read = [](std::int64_t, std::int64_t, float*) {
+    throw Error(ErrorKind::format, "broken tensor");
+  };
+  testing::expect_error(ErrorKind::format, {"broken tensor"},
+                        [&] { write_model(image, folder / "x/y/z", {}); });
   EXPECT_TRUE(fs::is_empty(folder.path()));
   fs::create_directory(folder / "mine");
-  testing::expect_error(ErrorKind::format, {"broken tensor"}, [&] { write_model(image, folder / "mine", {}); });
+  testing::expect_error(ErrorKind::format, {"broken tensor"},
+                        [&] { write_model(image, folder / "mine", {}); });
   EXPECT_TRUE(fs::is_empty(folder / "mine")) << "an empty folder of the user's stays, and stays empty";
   std::atomic<bool> interrupted = false;
   WriteModelOptions options;
   options.interrupted = &interrupted;
-  options.progress = [&](std::uint64_t done, std::uint64_t total, std::string_view) { interrupted = done > total / 2; };
-  testing::expect_error(ErrorKind::io, {"interrupted"}, [&] { write_model(fixture("qwen3"), folder / "mine", options); });
+  options.progress = [&](std::uint64_t done, std::uint64_t total, std::string_view) {
+    interrupted = done > total / 2;
+  };
+  testing::expect_error(ErrorKind::io, {"interrupted"},
+                        [&] { write_model(fixture("qwen3"), folder / "mine", options); });
   EXPECT_TRUE(fs::is_empty(folder / "mine"));
   // A name that cannot be written comes after the weights.
   ModelImage unwritable = fixture("qwen3");
@@ -117,13 +128,17 @@ TEST(ReadAnyModel, TellsFormatsApart) {
   testing::write_text(folder / "a.txt", "hello");
   testing::write_text(folder / "a.gguf", "GGUF");
   fs::create_directory(folder / "empty");
-  testing::expect_error(ErrorKind::unsupported, {"a.txt", "GGUF file"}, [&] { read_any_model(folder / "a.txt", {}); });
-  testing::expect_error(ErrorKind::format, {"a.gguf", "version"}, [&] { read_any_model(folder / "a.gguf", {}); });
+  testing::expect_error(ErrorKind::unsupported, {"a.txt", "GGUF file"},
+                        [&] { read_any_model(folder / "a.txt", {}); });
+  testing::expect_error(ErrorKind::format, {"a.gguf", "version"},
+                        [&] { read_any_model(folder / "a.gguf", {}); });
   testing::expect_error(ErrorKind::io, {"config.json"}, [&] { read_any_model(folder / "empty", {}); });
   EXPECT_THROW(read_any_model(folder / "absent", {}), Error);
-  testing::expect_error(ErrorKind::usage, {"--tokenizer"}, [&] { read_any_model(folder / "a.gguf", folder / "a.txt"); });
+  testing::expect_error(ErrorKind::usage, {"--tokenizer"},
+                        [&] { read_any_model(folder / "a.gguf", folder / "a.txt"); });
   testing::write_text(folder / "empty/config.json", R"({"quantization_config": {"quant_method": "fp8"}})");
-  testing::expect_error(ErrorKind::unsupported, {"quantization_config"}, [&] { read_any_model(folder / "empty", {}); });
+  testing::expect_error(ErrorKind::unsupported, {"quantization_config"},
+                        [&] { read_any_model(folder / "empty", {}); });
 }
 
 const ImageTensor& tensor_named(const ModelImage& image, const std::string& name) {
@@ -140,8 +155,9 @@ struct UpcycleCase {
 };
 
 TEST(Upcycle, ExpertsAreCopiesOfTheDenseMlp) {
-  for (const UpcycleCase& one : {UpcycleCase{"llama_types", "mixtral", "block_sparse_moe", "w1", "w3", "w2"},
-                                 UpcycleCase{"qwen3", "qwen3_moe", "mlp", "gate_proj", "up_proj", "down_proj"}}) {
+  for (const UpcycleCase& one :
+       {UpcycleCase{"llama_types", "mixtral", "block_sparse_moe", "w1", "w3", "w2"},
+        UpcycleCase{"qwen3", "qwen3_moe", "mlp", "gate_proj", "up_proj", "down_proj"}}) {
     const ModelImage dense = fixture(one.fixture);
     ModelImage image = fixture(one.fixture);
     upcycle(image, {4, 2, 1});
@@ -154,7 +170,8 @@ TEST(Upcycle, ExpertsAreCopiesOfTheDenseMlp) {
       EXPECT_EQ(config.at("norm_topk_prob"), true);
       EXPECT_EQ(config.at("moe_intermediate_size"), before.at("intermediate_size"));
     }
-    for (const char* key : {"hidden_size", "rope_theta", "rope_scaling", "rms_norm_eps", "head_dim", "tie_word_embeddings"}) {
+    for (const char* key :
+         {"hidden_size", "rope_theta", "rope_scaling", "rms_norm_eps", "head_dim", "tie_word_embeddings"}) {
       EXPECT_EQ(config.at(key), before.at(key)) << key;
     }
     EXPECT_EQ(image.tensors.size(), dense.tensors.size() - 2 * 3 + 2 * (1 + 4 * 3));
@@ -162,7 +179,8 @@ TEST(Upcycle, ExpertsAreCopiesOfTheDenseMlp) {
       const std::string start = "model.layers." + std::to_string(layer) + ".";
       for (int e = 0; e < 4; ++e) {
         const std::string expert = start + one.block + ".experts." + std::to_string(e) + ".";
-        for (const auto& [from, to] : {std::pair{"gate_proj", one.gate}, {"up_proj", one.up}, {"down_proj", one.down}}) {
+        for (const auto& [from, to] :
+             {std::pair{"gate_proj", one.gate}, {"up_proj", one.up}, {"down_proj", one.down}}) {
           EXPECT_EQ(testing::all_values(tensor_named(dense, start + "mlp." + from + ".weight")),
                     testing::all_values(tensor_named(image, expert + to + ".weight")));
         }
@@ -203,7 +221,9 @@ TEST(Upcycle, RefusesWhatTheTargetCannotSay) {
   };
   const auto unsupported = ErrorKind::unsupported;
   ModelImage gemma = fixture("gemma3");
-  testing::expect_error(unsupported, {"gemma3.gguf", "model_type", "llama or qwen3", "gemma3_text"}, [&] { upcycle(gemma, {2, 1, 0}); });
+  testing::expect_error(unsupported, {"gemma3.gguf", "model_type", "llama or qwen3", "gemma3_text"}, [&] {
+    upcycle(gemma, {2, 1, 0});
+  });
   ModelImage already = fixture("qwen3moe");
   testing::expect_error(unsupported, {"qwen3_moe"}, [&] { upcycle(already, {2, 1, 0}); });
   ModelImage biased = fixture("llama_v2_biases");
@@ -215,7 +235,9 @@ TEST(Upcycle, RefusesWhatTheTargetCannotSay) {
   ModelImage layers = with("qwen3", "num_hidden_layers", 3);
   testing::expect_error(unsupported, {"each of 3 layers", "2"}, [&] { upcycle(layers, {2, 1, 0}); });
   ModelImage no_size = with("qwen3", "hidden_size", "many");
-  testing::expect_error(ErrorKind::config, {"hidden_size", "an integer"}, [&] { upcycle(no_size, {2, 1, 0}); });
+  testing::expect_error(ErrorKind::config, {"hidden_size", "an integer"}, [&] {
+    upcycle(no_size, {2, 1, 0});
+  });
   for (const auto& [experts, used] : {std::pair{0, 0}, {2, 3}, {1025, 2}, {4, 0}, {-1, -1}}) {
     ModelImage image = fixture("qwen3");
     testing::expect_error(ErrorKind::usage, {"--upcycle"}, [&] { upcycle(image, {experts, used, 0}); });

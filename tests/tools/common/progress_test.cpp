@@ -30,8 +30,10 @@ TEST(FormatBytes, UsesPowersOfAThousand) {
 }
 
 TEST(ProgressLine, TellsShareAmountAndWhatIsLeft) {
-  EXPECT_EQ(progress_line("items", 25, 100, 10, ProgressUnit::count, 200, false), "items:  25 % (25 of 100), 30 s left");
-  EXPECT_EQ(progress_line("items", 100, 100, 10, ProgressUnit::count, 200, false), "items: 100 % (100 of 100), 10 s");
+  EXPECT_EQ(progress_line("items", 25, 100, 10, ProgressUnit::count, 200, false),
+            "items:  25 % (25 of 100), 30 s left");
+  EXPECT_EQ(progress_line("items", 100, 100, 10, ProgressUnit::count, 200, false),
+            "items: 100 % (100 of 100), 10 s");
   EXPECT_EQ(progress_line("items", 0, 100, 1, ProgressUnit::count, 200, false), "items:   0 % (0 of 100)");
   EXPECT_EQ(progress_line("read", 2000, 0, 3, ProgressUnit::bytes, 200, false), "read: 2.0 kB, 3.0 s");
   EXPECT_EQ(progress_line("run", 1, 2, 1, ProgressUnit::count, 200, false, "acc 0.50"),

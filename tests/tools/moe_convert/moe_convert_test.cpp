@@ -22,7 +22,8 @@ struct Outcome {
   std::string out, err;
 };
 
-// A child process with its output in files of `folder`; `prepare` runs in the child before the program starts.
+// A child process with its output in files of `folder`; `prepare` runs in the child before the program
+// starts.
 class Child {
  public:
   Child(const fs::path& folder, std::vector<std::string> args, void (*prepare)() = nullptr)
@@ -69,7 +70,8 @@ void expect_one_error_line(const Outcome& outcome) {
 TEST(MoeConvert, ConvertsAndSaysSoOnStderr) {
   const testing::TemporaryFolder folder;
   const std::string out = (folder / "out").string();
-  const Outcome outcome = run(folder.path(), {fixture("qwen3.gguf"), out, "--upcycle", "4:2", "--dtype", "bf16"});
+  const Outcome outcome =
+      run(folder.path(), {fixture("qwen3.gguf"), out, "--upcycle", "4:2", "--dtype", "bf16"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.out, "");
   EXPECT_NE(outcome.err.find("tensors -> " + out), std::string::npos) << outcome.err;
@@ -97,10 +99,21 @@ TEST(MoeConvert, WrongUsageGivesTwo) {
   const testing::TemporaryFolder folder;
   const std::string out = (folder / "out").string();
   const std::string in = fixture("qwen3.gguf");
-  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
-           {}, {in}, {in, out, "extra"}, {in, out, "--dtype", "f16"}, {in, out, "--upcycle", "2"}, {in, out, "--upcycle", "2:3"},
-           {in, out, "--upcycle", "0:0"}, {in, out, "--upcycle", "2:1x"}, {in, out, "--upcycle", "9999:1"},
-           {in, out, "--seed", "-1"}, {in, out, "--nonsense"}, {in, folder.path().string()}, {in, in}, {in, out, "--tokenizer", in}}) {
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{},
+                                             {in},
+                                             {in, out, "extra"},
+                                             {in, out, "--dtype", "f16"},
+                                             {in, out, "--upcycle", "2"},
+                                             {in, out, "--upcycle", "2:3"},
+                                             {in, out, "--upcycle", "0:0"},
+                                             {in, out, "--upcycle", "2:1x"},
+                                             {in, out, "--upcycle", "9999:1"},
+                                             {in, out, "--seed", "-1"},
+                                             {in, out, "--nonsense"},
+                                             {in, folder.path().string()},
+                                             {in, in},
+                                             {in, out, "--tokenizer", in}}) {
     testing::write_text(folder / "occupied", "");
     const Outcome outcome = run(folder.path(), args);
     EXPECT_EQ(outcome.code, 2) << outcome.err;
@@ -166,10 +179,12 @@ TEST(MoeConvert, SignalsLeaveNothing) {
   tokenizer.u32(7);
   for (const std::string token : {"<unk>", "<s>", "</s>"}) tokenizer.f32(0).u32(token.size()).raw(token);
   testing::write_text(folder / "t.bin", tokenizer.text());
-  if (fs::space(folder.path()).available < (std::uintmax_t{3} << 30)) GTEST_SKIP() << "less than 3 GB free for temporary files";
+  if (fs::space(folder.path()).available < (std::uintmax_t{3} << 30))
+    GTEST_SKIP() << "less than 3 GB free for temporary files";
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
     const Child child(folder.path(), {(folder / "big.bin").string(), (folder / "out").string()});
-    for (int i = 0; i < 2000 && !fs::exists(folder / "out"); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (int i = 0; i < 2000 && !fs::exists(folder / "out"); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     child.signal(number);
     const Outcome outcome = child.wait();
     EXPECT_EQ(outcome.code, 1) << outcome.err;
