@@ -21,7 +21,7 @@ struct ImageTensor {
   // Writes rows [first, first + count) as floats, each row_size() long. The source is untrusted: may throw
   // Error.
   std::function<void(std::int64_t first, std::int64_t count, float* out)> read;
-  // Gives the source's pages back once the tensor is written; may be empty.
+  // Gives the source's pages back, now and then while it is written and after; may be empty.
   std::function<void()> release;
 
   // A vector counts as one row.

@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kChunkElements = std::int64_t{1} << 20;
+constexpr std::size_t kReleaseEvery = std::size_t{64} << 20;  // bytes written
 
 [[noreturn]] void fail_io(const fs::path& path, std::string expected, std::string found) {
   throw Error(ErrorKind::io, Fault{path.string(), "", std::move(expected), std::move(found)});
@@ -108,13 +109,22 @@ class Stream {
       narrow(type, floats_, floats_.size(), bytes_);
       writer_.write(bytes_);
       if (options_.progress) options_.progress(writer_.written_bytes(), writer_.total_bytes(), tensor.name);
+      // An embedding may be larger than all else together: do not let its pages pile up.
+      since_release_ += bytes_.size();
+      if (since_release_ >= kReleaseEvery) release(tensor);
     }
-    if (tensor.release) tensor.release();
+    release(tensor);
   }
 
  private:
+  void release(const ImageTensor& tensor) {
+    if (tensor.release) tensor.release();
+    since_release_ = 0;
+  }
+
   SafetensorsWriter& writer_;
   const WriteModelOptions& options_;
+  std::size_t since_release_ = 0;
   std::vector<float> floats_;
   std::vector<std::byte> bytes_;
 };
