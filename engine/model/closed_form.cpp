@@ -17,7 +17,8 @@ std::int64_t visible(std::int64_t past, std::int64_t tokens, std::int64_t window
 }
 
 std::int64_t pair_dims(const AttentionSpec& a) {
-  return a.kind == AttentionSpec::Kind::latent ? 2 * a.kv_rank + a.rope_dim : a.key_dim + a.value_dim;
+  return a.kind == AttentionSpec::Kind::latent ? 2 * std::int64_t{a.kv_rank} + a.rope_dim
+                                                : std::int64_t{a.key_dim} + a.value_dim;
 }
 
 std::int64_t of_norm(const NormSpec& n, std::int64_t size) { return (n.weighted ? 4 : 3) * size; }
@@ -81,13 +82,13 @@ class LayerTotals {
                            of_norm(layer.experts_in_norm, h) + of_norm(layer.experts_out_norm, h));
     b(Component::elementwise, h + (layer.dense && layer.experts ? h : 0) + (layer.scalar ? h : 0));
     if (const auto& m = layer.dense) {
-      b(Component::dense_mlp, of_activation(m->activation) * m->width + (m->bias ? 2 * m->width + h : 0));
+      b(Component::dense_mlp, of_activation(m->activation) * m->width + (m->bias ? 2 * std::int64_t{m->width} + h : 0));
     }
     if (const auto& e = layer.experts) {
       const RouterSpec& r = e->router;
       b(Component::router, of_routing(r) + (r.own_input ? 2 * h : 0));
       if (r.own_input) b(Component::norm, of_norm(r.input_norm, h));
-      b(Component::experts, r.top_k * (of_activation(e->activation) * e->width + 2 * h + (e->bias ? 2 * e->width + h : 0)));
+      b(Component::experts, r.top_k * (of_activation(e->activation) * e->width + 2 * h + (e->bias ? 2 * std::int64_t{e->width} + h : 0)));
     }
     if (const auto& s = layer.shared) {
       b(Component::shared_expert, of_activation(s->activation) * s->width + (s->gated ? 3 + 2 * h : h));
@@ -165,12 +166,15 @@ Costs closed_form(const ModelSpec& spec, std::int64_t past, std::int64_t tokens,
 
 AttentionSlopes attention_slopes(const ModelSpec& spec) {
   AttentionSlopes slopes;
+  bool any = false;
   for (const LayerSpec& layer : spec.layers) {
     const AttentionSpec& a = layer.attention;
     const std::int64_t slope = 2 * a.heads * pair_dims(a);
     const bool slides = a.window > 0 && a.window < spec.max_positions;
     (slides ? slopes.sliding : slopes.full) += slope;
-    if (slides) slopes.window = a.window;
+    if (!slides) continue;
+    slopes.window = !any || slopes.window == a.window ? a.window : 0;
+    any = true;
   }
   return slopes;
 }

@@ -222,12 +222,13 @@ std::shared_ptr<const Model> Model::load(ModelSpec spec, const WeightLocator& lo
       case Slot::head: model->head = reader.matrix(use); break;
       default: break;
     }
+    // What has been packed need not stay resident a second time; rows of a table come back as they are read.
+    model->checkpoint_->drop(*model->checkpoint_->find(locate(use).tensor));
   }
   model->weight_bytes_ = model->head.bytes() + model->per_layer_projection.bytes() + model->per_layer_projection_late.bytes();
   for (std::int32_t i = 0; i < s.layer_count(); ++i) {
     model->layers.push_back(read_layer(reader, s, i));
     model->weight_bytes_ += layer_bytes(model->layers.back());
-    // What has been packed need not stay resident a second time.
     std::set<std::string> names;
     for (const WeightUse& use : layer_weights(s, i)) names.insert(locate(use).tensor);
     for (const std::string& tensor : names) model->checkpoint_->drop(*model->checkpoint_->find(tensor));

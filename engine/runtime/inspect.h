@@ -1,0 +1,72 @@
+// What a model costs, from its description alone: parameters, FLOPs, bytes of weights and of cache.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "engine/model/closed_form.h"
+#include "engine/model/spec.h"
+#include "engine/model/weights.h"
+
+namespace moe {
+
+// A type that weights can be kept in. Groups of `group` weights of a row share one scale; 0: none.
+struct WeightForm {
+  std::string_view name;
+  std::int32_t bits = 0;
+  std::int32_t group = 0;
+  std::int32_t scale_bits = 0;
+
+  // Quantised forms leave the router, all vectors and the embeddings in bf16, so their bytes are of a mixture.
+  bool quantised() const { return group > 0; }
+  double bits_per_weight() const { return bits + (group > 0 ? static_cast<double>(scale_bits) / group : 0.0); }
+};
+inline constexpr WeightForm kWeightForms[] = {{"f32", 32}, {"bf16", 16}, {"q8", 8, 32, 16}, {"q4", 4, 32, 16}};
+
+// Bytes of every parameter the model uses, each counted once, as a checkpoint of that form would store them.
+std::int64_t stored_weight_bytes(const ModelSpec& spec, const WeightForm& form);
+// Bytes the loader keeps in memory: matrices in tiles of 16 outputs, a tied head as a matrix of its own, vectors in
+// f32. The embedding tables are read by row from the mapped file and take none.
+std::int64_t resident_weight_bytes(const ModelSpec& spec, const WeightForm& form);
+
+// Bytes one more token adds to the cache with numbers of `element_bytes`: in layers that see everything, and in those
+// with a window, whose cache stops growing once it is full. Layers that read another's cache add nothing.
+struct KvTokenBytes {
+  std::int64_t full = 0, sliding = 0;
+  std::int64_t total() const { return full + sliding; }
+};
+KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes);
+// The most the runtime's f32 cache takes while one sequence grows to `context` tokens with prompts fed in chunks: whole
+// blocks of positions, windows with the chunk that is being added.
+std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk);
+
+// Costs at one context length L.
+struct ContextCosts {
+  std::int64_t context = 0;
+  Flops decode;        // one token that sees L keys, itself included
+  Flops prefill;       // L tokens into an empty cache, logits of the last, as the engine runs it
+  Flops prefill_full;  // the same with every layer run for every token, though nobody needs it
+  std::int64_t kv_bytes = 0;
+};
+
+struct Inspection {
+  ParameterCount parameters;
+  std::int64_t total = 0;
+  std::int64_t matmul = 0;   // M: multiplies every token, outside the head
+  std::int64_t head = 0;     // V * H, tied or not
+  std::int64_t active = 0;   // M, head, and the vectors a token uses
+  std::int64_t lookup = 0;   // numbers of the table rows a token looks up
+  std::int64_t experts = 0, chosen = 0;  // summed over the layers that have experts
+  AttentionSlopes slopes;
+  std::vector<ContextCosts> contexts;
+
+  // Share of the parameters that a token uses, look-ups not counted.
+  double activation_rate() const { return static_cast<double>(active) / static_cast<double>(total); }
+};
+
+// Formulas: docs/costs.md. Throws Error(limit) for a description whose numbers do not fit 63 bits, or with more experts
+// than can be listed; Error(usage) for a context or chunk below 1. Thread-safe.
+Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& contexts, std::int64_t chunk);
+
+}  // namespace moe
