@@ -1,0 +1,206 @@
+// moe-inspect run as a process: numbers of published and invented configurations, the three forms, refusals.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/temp_dir.h"
+
+namespace moe::test {
+namespace {
+
+using nlohmann::json;
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+Outcome inspect(const TempDir& folder, const std::string& arguments) {
+  const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
+  const int status = std::system((MOE_TEST_BIN_DIR "/moe-inspect " + arguments + " >" + out + " 2>" + err).c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+}
+
+// A model directory that holds a config.json alone.
+std::string model(const TempDir& folder, const json& config) {
+  folder.write("model/config.json", config.dump());
+  return (folder / "model").string();
+}
+
+json inspected(const TempDir& folder, const std::string& arguments) {
+  const Outcome outcome = inspect(folder, arguments + " --json");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  return outcome.code == 0 ? json::parse(outcome.out) : json();
+}
+
+json flops_at(const json& report, std::int64_t context) {
+  for (const json& entry : report["flops"]) {
+    if (entry["context"] == context) return entry;
+  }
+  ADD_FAILURE() << "no context " << context;
+  return {};
+}
+
+// The dimensions of Phi-4-reasoning: Phi-4's own, with a longer context.
+const json kPhi4Reasoning{{"model_type", "phi3"},      {"vocab_size", 100352},        {"hidden_size", 5120},
+                          {"intermediate_size", 17920}, {"num_hidden_layers", 40},     {"num_attention_heads", 40},
+                          {"num_key_value_heads", 10},  {"rms_norm_eps", 1e-5},        {"tie_word_embeddings", false},
+                          {"rope_theta", 500000},       {"max_position_embeddings", 32768}, {"original_max_position_embeddings", 32768},
+                          {"pad_token_id", 100349},     {"eos_token_id", 100265},      {"sliding_window", nullptr}};
+const json kQwen3Moe{{"model_type", "qwen3_moe"},  {"vocab_size", 151936},    {"hidden_size", 2048},
+                     {"intermediate_size", 6144},  {"num_hidden_layers", 48}, {"num_attention_heads", 32},
+                     {"num_key_value_heads", 4},   {"head_dim", 128},         {"moe_intermediate_size", 768},
+                     {"num_experts", 128},         {"num_experts_per_tok", 8}, {"norm_topk_prob", true},
+                     {"tie_word_embeddings", false}, {"max_position_embeddings", 40960}, {"decoder_sparse_step", 1},
+                     {"mlp_only_layers", json::array()}, {"rms_norm_eps", 1e-6}, {"rope_theta", 1000000}};
+
+TEST(MoeInspect, Phi4ReasoningIsThePublishedTable) {
+  const TempDir folder;
+  const json r = inspected(folder, model(folder, kPhi4Reasoning) + " --context 1,512,1024,2048,4096,32768");
+  EXPECT_EQ(r["family"], "phi3");
+  EXPECT_EQ(r["params_total"], 14659507200);
+  EXPECT_EQ(r["matmul_params"], 13631488000);
+  EXPECT_EQ(r["head_params"], 513802240);
+  EXPECT_EQ(r["params_embedding"], 513802240);
+  EXPECT_EQ(r["params_active"], 13631488000 + 513802240 + 414720);
+  EXPECT_EQ(r["params_lookup"], 5120);
+  EXPECT_EQ(r["alpha_full"], 819200);
+  EXPECT_EQ(r["alpha_sliding"], 0);
+  EXPECT_EQ(r["window"], 0);
+  EXPECT_EQ(r["sparsity"], nullptr);
+  EXPECT_EQ(flops_at(r, 1)["decode_class_a"], 28291399680);
+  EXPECT_EQ(flops_at(r, 1024)["decode_class_a"], 29129441280);
+  EXPECT_EQ(flops_at(r, 4096)["decode_class_a"], 31646023680);
+  EXPECT_EQ(flops_at(r, 32768)["decode_class_a"], 55134126080);
+  EXPECT_EQ(flops_at(r, 512)["prefill_class_a"], 14067255214080);
+  EXPECT_EQ(flops_at(r, 2048)["prefill_class_a"], 57554428231680);
+  EXPECT_EQ(flops_at(r, 4096)["prefill_class_a"], 118543802695680);
+  EXPECT_EQ(flops_at(r, 4096)["prefill_full_class_a"], 118543802695680);
+  EXPECT_EQ(flops_at(r, 4096)["prefill_full_class_b"], flops_at(r, 4096)["prefill_class_b"]);
+  EXPECT_EQ(r["weight_bytes"]["f32"], 4 * 14659507200);
+  EXPECT_EQ(r["weight_bytes"]["bf16"], 2 * 14659507200);
+  EXPECT_EQ(r["kv_bytes_per_token"], 40 * 2 * 10 * 128 * 4);
+  EXPECT_EQ(r["kv_bytes_per_token_by_type"]["bf16"], 40 * 2 * 10 * 128 * 2);
+}
+
+TEST(MoeInspect, ExpertsCountWhereChosen) {
+  const TempDir folder;
+  const std::string directory = model(folder, kQwen3Moe);
+  const json r = inspected(folder, directory + " --tokens 36e12");
+  EXPECT_EQ(r["params_total"], 30532122624);
+  EXPECT_EQ(r["matmul_params"], 2730491904);
+  EXPECT_EQ(r["alpha_full"], 786432);
+  EXPECT_EQ(r["sparsity"], 0.9375);
+  EXPECT_DOUBLE_EQ(r["activation_rate"].get<double>(), 3041867776.0 / 30532122624.0);
+  EXPECT_DOUBLE_EQ(r["tokens_per_parameter"]["total"].get<double>(), 36e12 / 30532122624.0);
+  EXPECT_EQ(r["flops"].size(), 4u);
+  EXPECT_EQ(flops_at(r, 4096)["decode_class_a"], 9304539136);
+  EXPECT_EQ(flops_at(r, 4096)["prefill_class_a"], 28967492386816);
+  EXPECT_EQ(flops_at(r, 1)["decode_class_a"], flops_at(r, 1)["prefill_class_a"]);
+  // Four experts fewer: 48 layers, three matrices of 768 x 2048 each.
+  const json fewer = inspected(folder, directory + " --experts-per-token 4");
+  EXPECT_EQ(fewer["matmul_params"], 2730491904 - 48LL * 4 * 3 * 768 * 2048);
+  EXPECT_EQ(fewer["params_total"], 30532122624);
+  EXPECT_EQ(fewer["sparsity"], 1.0 - 4.0 / 128);
+  // q8: 8.5 bits; the router, the vectors and the embedding stay in 16.
+  const std::int64_t kept = 311164928 + 12582912 + 210944;
+  EXPECT_EQ(r["weight_bytes"]["q8"], 2 * kept + (30532122624 - kept) / 32 * 34);
+  EXPECT_EQ(r["weight_bytes"]["q4"], 2 * kept + (30532122624 - kept) / 32 * 18);
+}
+
+TEST(MoeInspect, WindowsStopGrowing) {
+  const TempDir folder;
+  const json config{{"model_type", "mixtral"},    {"vocab_size", 96},        {"hidden_size", 64},       {"intermediate_size", 48},
+                    {"num_hidden_layers", 2},     {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"num_local_experts", 4},
+                    {"num_experts_per_tok", 2},   {"sliding_window", 32},    {"max_position_embeddings", 4096}};
+  const json r = inspected(folder, model(folder, config) + " --context 32,33,1000,4000 --chunk 64");
+  EXPECT_EQ(r["alpha_full"], 0);
+  EXPECT_EQ(r["window"], 32);
+  EXPECT_EQ(r["alpha_sliding"], 2 * 2 * 4 * 32);
+  EXPECT_EQ(flops_at(r, 32)["decode_class_a"], flops_at(r, 4000)["decode_class_a"]);
+  const std::int64_t slope = 2 * 2 * 4 * 32, per_token = 2 * r["matmul_params"].get<std::int64_t>();
+  EXPECT_EQ(flops_at(r, 33)["prefill_class_a"], 33 * per_token + 2 * 96 * 64 + slope * (32 * 33 / 2 + 32));
+  const std::int64_t token = 2 * 2 * 2 * 16 * 4;
+  EXPECT_EQ(r["kv_bytes_per_token_full"], 0);
+  EXPECT_EQ(r["kv_bytes_per_token_sliding"], token);
+  EXPECT_EQ(r["memory"][0]["kv_bytes"], 32 * token);
+  EXPECT_EQ(r["memory"][1]["kv_bytes"], 64 * token);
+  // A chunk of 64 and what the window keeps of the positions before: 31, hence one block more.
+  EXPECT_EQ(r["memory"][2]["kv_bytes"], 96 * token);
+  EXPECT_EQ(r["memory"][3]["kv_bytes"], 96 * token);
+  EXPECT_EQ(r["memory"][3]["bytes"]["bf16"].get<std::int64_t>(), 96 * token + r["resident_weight_bytes"]["bf16"].get<std::int64_t>());
+}
+
+TEST(MoeInspect, TheStudiesConfigurations) {
+  if (!std::filesystem::exists(shared_data() / "configs")) GTEST_SKIP() << "no shared data (set MOE_SHARED_DATA)";
+  const TempDir folder;
+  struct Case {
+    const char* directory;
+    std::int64_t total, matmul, decode_4096, prefill_4096, full_4096;
+  };
+  const Case cases[] = {{"google_gemma-4-E2B", 4628569379, 1876819968, 5146148864, 5277026877440, 16789052325888},
+                        {"google_gemma-4-E4B", 7463013418, 3972792320, 9904324608, 19731909705728, 34072552275968},
+                        {"google_gemma-4-26B-A4B", 25233141790, 3083632640, 8734179328, 28140768329728, 28140768329728},
+                        {"microsoft_Phi-4-mini-instruct", 3836021760, 3221225472, 9282256896, 29688848449536, 29688848449536},
+                        {"Qwen_Qwen3-8B", 8190735360, 6945767424, 17552113664, 61849981681664, 61849981681664},
+                        {"Qwen_Qwen3-30B-A3B", 30532122624, 2730491904, 9304539136, 28967492386816, 28967492386816}};
+  for (const Case& c : cases) {
+    const json r = inspected(folder, (shared_data() / "configs" / c.directory).string());
+    EXPECT_EQ(r["params_total"], c.total) << c.directory;
+    EXPECT_EQ(r["matmul_params"], c.matmul) << c.directory;
+    EXPECT_EQ(flops_at(r, 4096)["decode_class_a"], c.decode_4096) << c.directory;
+    EXPECT_EQ(flops_at(r, 4096)["prefill_class_a"], c.prefill_4096) << c.directory;
+    EXPECT_EQ(flops_at(r, 4096)["prefill_full_class_a"], c.full_4096) << c.directory;
+  }
+}
+
+TEST(MoeInspect, TextAndMarkdownHoldTheNumbers) {
+  const TempDir folder;
+  const std::string directory = model(folder, kQwen3Moe);
+  const Outcome text = inspect(folder, directory), markdown = inspect(folder, directory + " --markdown");
+  for (const Outcome* o : {&text, &markdown}) {
+    EXPECT_EQ(o->code, 0) << o->err;
+    for (const char* part : {"30 532 122 624", "2 730 491 904", "8 of 128 experts of 768", "9 304 539 136", "0.9375"}) {
+      EXPECT_NE(o->out.find(part), std::string::npos) << part;
+    }
+  }
+  EXPECT_NE(markdown.out.find("| total | 30 532 122 624 |"), std::string::npos);
+}
+
+TEST(MoeInspect, RefusesInOneLine) {
+  const TempDir folder;
+  const std::string directory = model(folder, kQwen3Moe);
+  const auto refused = [&](const std::string& arguments, int code, const char* part) {
+    const Outcome o = inspect(folder, arguments);
+    EXPECT_EQ(o.code, code) << arguments << ": " << o.err;
+    EXPECT_EQ(o.out, "");
+    // The parser's own complaints may be followed by a line that names --help.
+    EXPECT_LE(std::count(o.err.begin(), o.err.end(), '\n'), code == 2 ? 2 : 1) << o.err;
+    EXPECT_EQ(o.err.rfind("moe-inspect: error: ", 0), 0u) << o.err;
+    EXPECT_NE(o.err.find(part), std::string::npos) << o.err;
+  };
+  refused("", 2, "model");
+  refused(directory + " --context 0", 2, "context");
+  refused(directory + " --context 1,x", 2, "context");
+  refused(directory + " --json --markdown", 2, "json");
+  refused(directory + " --experts-per-token 129", 2, "experts per token");
+  refused(directory + " --tokens 0", 2, "--tokens");
+  refused(model(folder, kPhi4Reasoning) + " --experts-per-token 2", 2, "dense");
+  refused(model(folder, {{"model_type", "unheard_of"}}), 1, "unheard_of");
+  json huge = kQwen3Moe;
+  huge["num_experts"] = 65536;
+  refused(model(folder, huge), 1, "experts of all layers");
+  huge = kPhi4Reasoning;
+  huge["num_hidden_layers"] = 4096;
+  huge["hidden_size"] = 1 << 20;
+  huge["head_dim"] = 1 << 16;
+  huge["num_attention_heads"] = huge["num_key_value_heads"] = 1 << 16;
+  huge["intermediate_size"] = 1 << 30;
+  refused(model(folder, huge), 1, "expected");
+}
+
+}  // namespace
+}  // namespace moe::test
