@@ -41,8 +41,8 @@ int report_parse(const Program& program, const CLI::App& app, const CLI::ParseEr
     std::cout << text.str();
     return kDone;
   }
-  print_error(program.name, Error(ErrorKind::usage, error.what()).what());
-  std::cerr << "Run '" << program.name << " --help' for what it takes.\n";
+  const std::string why = Error(ErrorKind::usage, error.what()).what();
+  print_error(program.name, why + " (" + program.name + " --help says what it takes)");
   return kUsage;
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "engine/base/error.h"
@@ -95,6 +96,23 @@ FinishedCondition run_condition(const Condition& condition, Backend& backend, Ru
   return finished;
 }
 
+// A model that cannot be loaded leaves no empty journal behind, nor the folders made for it.
+std::unique_ptr<Backend> open_or_clean_up(const std::string& model, const EngineOptions& options,
+                                          const std::filesystem::path& journal) {
+  try {
+    return open_model(model, options);
+  } catch (...) {
+    std::error_code ignored;
+    const std::filesystem::path folder = journal.parent_path();
+    // Folders with anything in them stay: remove() takes empty ones only.
+    if (std::filesystem::file_size(journal, ignored) == 0 && std::filesystem::remove(journal, ignored) &&
+        std::filesystem::remove(folder, ignored)) {
+      std::filesystem::remove(folder.parent_path(), ignored);
+    }
+    throw;
+  }
+}
+
 int run_model(const std::string& model, const RunFlags& flags, const TaskRegistry& registry) {
   const auto start = std::chrono::steady_clock::now();
   ResultOptions results;
@@ -117,7 +135,7 @@ int run_model(const std::string& model, const RunFlags& flags, const TaskRegistr
     if (!loading) loading = std::make_unique<Progress>("loading " + model, total, ProgressUnit::bytes);
     loading->update(done);
   };
-  const std::unique_ptr<Backend> backend = open_model(model, engine);
+  const std::unique_ptr<Backend> backend = open_or_clean_up(model, engine, journal.path());
   loading.reset();
   journal.check_model(backend->info());
 

@@ -11,7 +11,8 @@ namespace moe::tools {
 
 class NpyWriter {
  public:
-  // Errors (io) name the file; an unfinished file is removed.
+  // Errors (io) name the file; an unfinished file is removed. What exists and is no regular file (a device, a pipe)
+  // is written directly.
   NpyWriter(std::filesystem::path path, std::int64_t columns);
   ~NpyWriter();
   NpyWriter(const NpyWriter&) = delete;
@@ -22,11 +23,13 @@ class NpyWriter {
 
  private:
   void write_header();
-  [[noreturn]] void fail(const char* doing) const;
+  [[noreturn]] void fail(const char* expected) const;
+  void remove_temporary() const;
 
   std::filesystem::path path_, temporary_;
   std::FILE* file_ = nullptr;
   std::int64_t columns_, rows_ = 0;
+  bool direct_ = false;
 };
 
 }  // namespace moe::tools

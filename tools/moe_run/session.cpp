@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <iostream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -150,8 +151,9 @@ RunFacts Session::facts(bool with_model_hash) const {
 }
 
 void show(std::string_view piece) {
-  std::fwrite(piece.data(), 1, piece.size(), stdout);
-  std::fflush(stdout);
+  if (std::fwrite(piece.data(), 1, piece.size(), stdout) == piece.size() && std::fflush(stdout) == 0) return;
+  // Said at once: a reader that is gone, or a full disk, should not cost the rest of a long text.
+  throw Error(ErrorKind::io, Fault{"", "standard output", "to write all of it", system_message(errno)});
 }
 
 int report(const RunOptions& options, const RunFacts& facts) {
