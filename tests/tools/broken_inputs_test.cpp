@@ -83,8 +83,9 @@ void plain_case(const std::string& name, int code, std::vector<std::string> part
                      return command;
                    }});
 }
-Command eval_run(Args flags) {
-  flags.insert(flags.begin(), {"run", "-m", "absent-model", "-o", "results", "-t", "1"});
+// The table's loop puts a sound checkpoint without a tokenizer under the name "model".
+Command eval_run(Args flags, const std::string& model = "model") {
+  flags.insert(flags.begin(), {"run", "-m", model, "-o", "results", "-t", "1"});
   return {"moe-eval", flags, "", {}, "", 0};
 }
 
@@ -276,7 +277,8 @@ void eval_cases() {
   plain_case("eval_no_data", 1, {"ARC-Challenge-Test.jsonl", "expected", "found"}, eval_run({"--tasks", "arc_challenge"}));
   plain_case("eval_repeats", 2, {"--repeats", "expected", "found"}, eval_run({"--tasks", "gsm8k", "--repeats", "3"}));
   plain_case("eval_limit_zero", 2, {"--limit"}, eval_run({"--tasks", "gsm8k", "--limit", "0"}));
-  plain_case("eval_model_absent", 1, {"absent-model", "expected", "found"}, eval_run({"--tasks", "arc_challenge", "--data", data}));
+  plain_case("eval_model_absent", 1, {"absent-model", "expected", "found"}, eval_run({"--tasks", "arc_challenge", "--data", data}, "absent-model"));
+  plain_case("eval_model_without_tokenizer", 1, {"tokenizer.json"}, eval_run({"--tasks", "arc_challenge", "--data", data}));
   plain_case("eval_output_is_a_file", 1, {"results", "expected", "found"}, eval_run({"--tasks", "arc_challenge", "--data", data}),
              [](const fs::path& f) { write_text(f / "results", "x"); });
   const auto rows = [](const std::string& name, std::vector<std::string> parts, const std::string& text) {
@@ -311,8 +313,8 @@ void eval_cases() {
     parts.push_back("journal.jsonl");
     parts.push_back("expected");
     plain_case(name, 1, std::move(parts), eval_run({"--tasks", "arc_challenge", "--data", data}), [=](const fs::path& f) {
-      fs::create_directories(f / "results/absent-model");
-      write_text(f / "results/absent-model/journal.jsonl", text);
+      fs::create_directories(f / "results/model");
+      write_text(f / "results/model/journal.jsonl", text);
     });
   };
   journal("journal_no_json", {"line 1"}, "nonsense\n");
@@ -350,6 +352,7 @@ TEST(BrokenInputs, EachGivesOneClearLineAndItsCode) {
     SCOPED_TRACE(one.name);
     const TempDir folder;
     const Command command = one.make(folder.path());
+    if (command.program == "moe-eval") copy_model("llama-f32", folder / "model");
     const std::vector<std::string> before = listing(folder.path());
     const Outcome outcome = run_command(command, folder.path());
     check(one, outcome, command.program);
@@ -360,7 +363,8 @@ TEST(BrokenInputs, EachGivesOneClearLineAndItsCode) {
 
 TEST(BrokenInputs, AJournalThatAnotherRunHoldsIsLeftAlone) {
   const TempDir folder;
-  const fs::path journal = folder.write("results/absent-model/journal.jsonl", "");
+  copy_model("llama-f32", folder / "model");
+  const fs::path journal = folder.write("results/model/journal.jsonl", "");
   const int held = open(journal.c_str(), O_RDWR);
   ASSERT_EQ(flock(held, LOCK_EX | LOCK_NB), 0);
   const Outcome outcome = run_command(eval_run({"--tasks", "arc_challenge", "--data", fixture("data/sample").string()}), folder.path());
