@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <string_view>
 
 #include "kernels/numerics.h"
 #include "kernels/tables.h"
@@ -14,16 +13,6 @@ namespace moe::kernels {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-const RooflineKernels& kernels_of(const KernelTable& table) {
-#if defined(__x86_64__)
-  // A comparator takes the instructions of the table it borrows from.
-  if (table.dot == select_kernels("").dot && std::string_view(select_kernels("").name) == "avx2")
-    return kAvx2Roofline;
-  if (std::string_view(table.name) == "avx2") return kAvx2Roofline;
-#endif
-  return kScalarRoofline;
-}
 
 // The shortest of the passes of `job` that fit in `seconds`, two at least.
 template <typename Job>
@@ -43,7 +32,7 @@ double best_pass(ThreadTeam& team, double seconds, Job job) {
 
 double measure_read_bandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes,
                               double seconds) {
-  const RooflineKernels& kernels = kernels_of(table);
+  const RooflineKernels& kernels = roofline_kernels(table);
   const std::int64_t row = 4096;  // floats; a whole number of reads
   const std::int64_t share =
       std::max<std::int64_t>(1, bytes / (team.size() * row * static_cast<std::int64_t>(sizeof(float))));
@@ -62,7 +51,7 @@ double measure_read_bandwidth(const KernelTable& table, ThreadTeam& team, std::i
 }
 
 double measure_fma_peak(const KernelTable& table, ThreadTeam& team, double seconds) {
-  const RooflineKernels& kernels = kernels_of(table);
+  const RooflineKernels& kernels = roofline_kernels(table);
   constexpr std::int64_t kIterations = 1'000'000;
   std::atomic<std::uint32_t> sink = 0;
   const double time =

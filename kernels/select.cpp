@@ -12,16 +12,24 @@ struct Entry {
   const KernelTable& (*table)();
   std::string (*missing)();  // empty: runs here; else the instructions that are missing
   bool comparator;           // never chosen by itself
+  const RooflineKernels* roofline;
 };
 
 std::string nothing_missing() { return {}; }
 
+template <const KernelTable& table>
+const KernelTable& the() {
+  return table;
+}
+
 // Ascending by speed.
 const Entry kEntries[] = {
-    {"openblas", openblas_table, nothing_missing, true},
-    {"scalar", []() -> const KernelTable& { return kScalarTable; }, nothing_missing, false},
+    {"openblas", openblas_table, nothing_missing, true, nullptr},
+    {"scalar", the<kScalarTable>, nothing_missing, false, &kScalarRoofline},
 #if defined(__x86_64__)
-    {"avx2", []() -> const KernelTable& { return kAvx2Table; }, missing_for_avx2, false},
+    {"avx2", the<kAvx2Table>, missing_for_avx2, false, &kAvx2Roofline},
+    {"avx512", the<kAvx512Table>, missing_for_avx512, false, &kAvx512Roofline},
+    {"avx512bf16", the<kAvx512Bf16Table>, missing_for_avx512bf16, false, &kAvx512Bf16Roofline},
 #endif
 };
 
@@ -49,6 +57,13 @@ const KernelTable& select_kernels(std::string_view forced) {
 const KernelTable& select_kernels() {
   const char* forced = std::getenv("MOE_KERNELS");
   return select_kernels(forced == nullptr ? std::string_view() : std::string_view(forced));
+}
+
+const RooflineKernels& roofline_kernels(const KernelTable& table) {
+  for (const Entry& entry : kEntries) {
+    if (!entry.comparator && entry.table().dot == table.dot) return *entry.roofline;
+  }
+  return kScalarRoofline;
 }
 
 std::vector<std::string_view> kernel_names() {

@@ -9,12 +9,16 @@ namespace moe::kernels {
 
 extern const KernelTable kScalarTable;
 extern const KernelTable kAvx2Table;
+extern const KernelTable kAvx512Table;
+extern const KernelTable kAvx512Bf16Table;
 // A comparator: OpenBLAS multiplies, everything else comes from the best table of this processor.
 const KernelTable& openblas_table();
 
 // The instructions each table needs that this processor (or its operating system) lacks, as text; empty if
 // none.
 std::string missing_for_avx2();
+std::string missing_for_avx512();
+std::string missing_for_avx512bf16();
 
 // What roofline.h measures with: reading n floats (n a multiple of 64), and `iterations` rounds of
 // independent fused multiply-adds of `flops_per_burn` operations each. The results only keep the work from
@@ -26,6 +30,10 @@ struct RooflineKernels {
 };
 extern const RooflineKernels kScalarRoofline;
 extern const RooflineKernels kAvx2Roofline;
+extern const RooflineKernels kAvx512Roofline;
+extern const RooflineKernels kAvx512Bf16Roofline;
+// Those of a table; of the table it borrows from for a comparator.
+const RooflineKernels& roofline_kernels(const KernelTable& table);
 
 // Selection by the total order (greater value, then lower index; NaN last), for k too large to insert one by
 // one.

@@ -18,15 +18,15 @@ struct Registers {
   std::uint32_t a = 0, b = 0, c = 0, d = 0;
 };
 
-Registers cpuid(std::uint32_t leaf) {
+Registers cpuid(std::uint32_t leaf, std::uint32_t part = 0) {
   Registers r;
-  if (__get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d) == 0) return {};
+  if (__get_cpuid_count(leaf, part, &r.a, &r.b, &r.c, &r.d) == 0) return {};
   return r;
 }
 
 bool bit(std::uint32_t word, int index) { return (word >> index & 1U) != 0; }
 
-// XCR0: the register states that the system saves (bit 1 SSE, bit 2 AVX).
+// XCR0: the register states that the system saves (bit 1 SSE, 2 AVX; 5 masks, 6 and 7 the rest of AVX-512).
 std::uint32_t saved_states() {
   if (!bit(cpuid(1).c, 27)) return 0;
   std::uint32_t low = 0, high = 0;
@@ -49,6 +49,25 @@ std::string missing_for_avx2() {
   note(missing, bit(basic.c, 12), "FMA");
   note(missing, bit(basic.c, 29), "F16C");
   note(missing, (saved_states() & 6U) == 6U, "an operating system that saves AVX registers");
+  return missing;
+}
+
+std::string missing_for_avx512() {
+  const Registers extended = cpuid(7);
+  std::string missing = missing_for_avx2();
+  note(missing, bit(extended.b, 16), "AVX512F");
+  note(missing, bit(extended.b, 17), "AVX512DQ");
+  note(missing, bit(extended.b, 28), "AVX512CD");
+  note(missing, bit(extended.b, 30), "AVX512BW");
+  note(missing, bit(extended.b, 31), "AVX512VL");
+  note(missing, (saved_states() & 0xE0U) == 0xE0U, "an operating system that saves AVX-512 registers");
+  return missing;
+}
+
+std::string missing_for_avx512bf16() {
+  std::string missing = missing_for_avx512();
+  note(missing, bit(cpuid(7).c, 11), "AVX512_VNNI");
+  note(missing, bit(cpuid(7, 1).a, 5), "AVX512_BF16");
   return missing;
 }
 #endif

@@ -45,17 +45,5 @@ inline Vec tanh(Vec x) {
   return select(less(magnitude, set1(kTanhSmall)), small, bit_or(magnitude_of(large), sign));
 }
 
-inline Vec load_partial(const float* p, std::int64_t n, float fill = 0.0F) {
-  float padded[kLanes];
-  std::fill_n(padded, kLanes, fill);
-  std::memcpy(padded, p, static_cast<std::size_t>(n) * sizeof(float));
-  return load(padded);
-}
-inline void store_partial(float* p, Vec v, std::int64_t n) {
-  float padded[kLanes];
-  store(padded, v);
-  std::memcpy(p, padded, static_cast<std::size_t>(n) * sizeof(float));
-}
-
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

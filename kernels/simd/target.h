@@ -3,7 +3,7 @@
 // The rest of the build stays generic x86-64: an instruction set is marked in the source, never by flags for
 // a file, so that no inline function of a shared header is compiled for more than every machine has.
 // Everything a file needs from shared headers is therefore included before the region begins; the *-inl.h
-// files of this folder are included inside it and include nothing.
+// files of this folder are included inside it and include only each other.
 #pragma once
 
 #define MOE_PRAGMA(text) _Pragma(#text)
@@ -17,3 +17,6 @@
 #define MOE_TARGET_END MOE_PRAGMA(GCC pop_options)
 #define MOE_UNROLL MOE_PRAGMA(GCC unroll 16)
 #endif
+
+// Passes a 512-bit register through an empty asm: the compiler may not reorder around it.
+#define MOE_KEEP_ZMM(v) __asm__("" : "+v"(v))

@@ -17,6 +17,18 @@ inline void store(float* p, Vec v) {
   _mm256_storeu_ps(p, v.lo);
   _mm256_storeu_ps(p + 8, v.hi);
 }
+// The first n < 16 floats, zeros behind them; nothing beyond is touched.
+inline Vec load_partial(const float* p, std::int64_t n) {
+  float padded[kLanes] = {};
+  std::memcpy(padded, p, static_cast<std::size_t>(n) * sizeof(float));
+  return load(padded);
+}
+inline void store_partial(float* p, Vec v, std::int64_t n) {
+  float padded[kLanes];
+  store(padded, v);
+  std::memcpy(p, padded, static_cast<std::size_t>(n) * sizeof(float));
+}
+
 inline Vec set1(float value) { return {_mm256_set1_ps(value), _mm256_set1_ps(value)}; }
 inline Vec zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 inline Vec add(Vec a, Vec b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "kernels/kernel_table.h"
+#include "tests/kernels/simde/tables.h"
 
 namespace moe::kernels::test {
 
@@ -79,17 +81,35 @@ inline const std::vector<WeightType>& weight_types() {
   return types;
 }
 
-// Tables bound by the bitwise contract (scalar among them), and all that run here.
-inline std::vector<const KernelTable*> exact_tables() {
-  std::vector<const KernelTable*> tables;
-  for (const std::string_view name : supported_kernel_names()) {
-    if (name != "openblas") tables.push_back(&select_kernels(name));
-  }
-  return tables;
-}
-inline std::vector<const KernelTable*> all_tables() {
+// Tables that this processor runs.
+inline std::vector<const KernelTable*> machine_tables() {
   std::vector<const KernelTable*> tables;
   for (const std::string_view name : supported_kernel_names()) tables.push_back(&select_kernels(name));
+  return tables;
+}
+// The AVX-512 tables over SIMDe, on every processor with AVX2: equal bits, but slow.
+inline std::vector<const KernelTable*> emulated_tables() {
+#if defined(__x86_64__)
+  const std::vector<std::string_view> names = supported_kernel_names();
+  if (std::find(names.begin(), names.end(), "avx2") != names.end()) {
+    return {&kSimdeAvx512Table, &kSimdeAvx512Bf16Table};
+  }
+#endif
+  return {};
+}
+inline bool is_emulated(const KernelTable* table) {
+  const std::vector<const KernelTable*> tables = emulated_tables();
+  return std::find(tables.begin(), tables.end(), table) != tables.end();
+}
+// All of them, and those bound by the bitwise contract (scalar among them).
+inline std::vector<const KernelTable*> all_tables() {
+  std::vector<const KernelTable*> tables = machine_tables();
+  for (const KernelTable* table : emulated_tables()) tables.push_back(table);
+  return tables;
+}
+inline std::vector<const KernelTable*> exact_tables() {
+  std::vector<const KernelTable*> tables = all_tables();
+  std::erase_if(tables, [](const KernelTable* table) { return std::string_view(table->name) == "openblas"; });
   return tables;
 }
 inline const KernelTable& scalar_table() { return select_kernels("scalar"); }

@@ -87,7 +87,7 @@ TEST(ThreadTeam, ThreadsChangeNoBitOfAProduct) {
   const std::vector<float> x = random_floats(10 * 300, 2);
   std::vector<float> expected(10 * 203);
   scalar_table().matmul(w, x.data(), 300, 10, expected.data(), 203, 0, 203);
-  for (const KernelTable* table : all_tables()) {
+  for (const KernelTable* table : machine_tables()) {
     for (int n = 1; n <= 8; ++n) {
       ThreadTeam team(n);
       std::vector<float> y(expected.size());

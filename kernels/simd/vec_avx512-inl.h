@@ -1,0 +1,133 @@
+// Sixteen floats for AVX-512: one register. Included inside a target region; see target.h.
+
+namespace moe::kernels::MOE_SIMD {
+namespace {
+
+inline constexpr int kMicroRows = 12;  // rows of x a microkernel holds
+
+using Vec = __m512;
+using Mask = __mmask16;
+
+inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
+inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+// The first n < 16 floats, zeros behind them; nothing beyond is touched.
+inline Mask first_lanes(std::int64_t n) { return static_cast<Mask>((1U << n) - 1U); }
+inline Vec load_partial(const float* p, std::int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
+inline void store_partial(float* p, Vec v, std::int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
+
+inline Vec set1(float value) { return _mm512_set1_ps(value); }
+inline Vec zero() { return _mm512_setzero_ps(); }
+inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
+inline Vec sub(Vec a, Vec b) { return _mm512_sub_ps(a, b); }
+inline Vec mul(Vec a, Vec b) { return _mm512_mul_ps(a, b); }
+inline Vec div(Vec a, Vec b) { return _mm512_div_ps(a, b); }
+inline Vec fma(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
+// a > b ? a : b and a < b ? a : b, so the second operand where either is NaN.
+inline Vec max(Vec a, Vec b) { return _mm512_max_ps(a, b); }
+inline Vec min(Vec a, Vec b) { return _mm512_min_ps(a, b); }
+inline Vec bit_xor(Vec a, Vec b) { return _mm512_xor_ps(a, b); }
+inline Vec bit_and(Vec a, Vec b) { return _mm512_and_ps(a, b); }
+inline Vec bit_or(Vec a, Vec b) { return _mm512_or_ps(a, b); }
+inline Mask less(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+inline Mask is_nan(Vec a) { return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q); }
+inline Vec select(Mask mask, Vec yes, Vec no) { return _mm512_mask_blend_ps(mask, no, yes); }
+// One bit a lane where a <= b is false: a > b, or either is NaN.
+inline unsigned not_less_equal_bits(Vec a, Vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_NLE_UQ); }
+// Lanes [begin, end) set.
+inline Mask lane_range(int begin, int end) {
+  const auto below = [](int n) { return (1U << std::clamp(n, 0, kLanes)) - 1U; };
+  return static_cast<Mask>(below(end) & ~below(begin));
+}
+
+// p * 2^n where t = n + kRoundMagic, added to the exponent's bits.
+inline Vec scale_by_power(Vec p, Vec t) {
+  const __m512i n =
+      _mm512_sub_epi32(_mm512_castps_si512(t), _mm512_castps_si512(_mm512_set1_ps(kRoundMagic)));
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(n, 23)));
+}
+
+// Holds the compiler to the written order of the sums, which is what makes them fit the registers.
+inline void keep_order(Vec& v) { MOE_KEEP_ZMM(v); }
+
+// The trees of numerics.h.
+inline __m256 low_half(Vec v) { return _mm512_castps512_ps256(v); }
+inline __m256 high_half(Vec v) { return _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)); }
+inline float tree_sum(Vec v) {
+  const __m256 t8 = _mm256_add_ps(low_half(v), high_half(v));
+  const __m128 t4 = _mm_add_ps(_mm256_castps256_ps128(t8), _mm256_extractf128_ps(t8, 1));
+  const __m128 t2 = _mm_add_ps(t4, _mm_movehl_ps(t4, t4));
+  return _mm_cvtss_f32(_mm_add_ss(t2, _mm_shuffle_ps(t2, t2, 1)));
+}
+inline float tree_max(Vec v) {
+  const __m256 t8 = _mm256_max_ps(low_half(v), high_half(v));
+  const __m128 t4 = _mm_max_ps(_mm256_castps256_ps128(t8), _mm256_extractf128_ps(t8, 1));
+  const __m128 t2 = _mm_max_ps(t4, _mm_movehl_ps(t4, t4));
+  return _mm_cvtss_f32(_mm_max_ss(t2, _mm_shuffle_ps(t2, t2, 1)));
+}
+
+// Tile loads: the 16 weights of one k. For bf16 even k sit in the low and odd k in the high halves of 32-bit
+// lanes.
+inline Vec load_f16(const std::uint16_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+inline Vec load_bf16_even(const std::uint16_t* pair) {
+  return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(pair), 16));
+}
+inline Vec load_bf16_odd(const std::uint16_t* pair) {
+  const __m512i high = _mm512_set1_epi32(static_cast<int>(0xFFFF0000U));
+  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(pair), high));
+}
+
+// (a, b) pairs of an interleaved vector: 32 floats at p to 16 a's and 16 b's, and back.
+inline void load_pairs(const float* p, Vec* a, Vec* b) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+  const Vec x = load(p), y = load(p + kLanes);
+  *a = _mm512_permutex2var_ps(x, even, y);
+  *b = _mm512_permutex2var_ps(x, odd, y);
+}
+inline void store_pairs(float* p, Vec a, Vec b) {
+  const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+  store(p, _mm512_permutex2var_ps(a, low, b));
+  store(p + kLanes, _mm512_permutex2var_ps(a, high, b));
+}
+
+// to[j][i] = from[i][j] for 16 x 16 floats without gaps.
+inline void transpose16(const float* from, float* to) {
+  // Within quarters of 128 bits first: fours[4 g + c] holds column 4 q + c of rows 4 g .. 4 g + 3 in quarter
+  // q.
+  Vec fours[16];
+  MOE_UNROLL
+  for (int g = 0; g < 16; g += 4) {
+    const Vec a = load(from + g * kLanes), b = load(from + (g + 1) * kLanes);
+    const Vec c = load(from + (g + 2) * kLanes), d = load(from + (g + 3) * kLanes);
+    const Vec ab_low = _mm512_unpacklo_ps(a, b), ab_high = _mm512_unpackhi_ps(a, b);
+    const Vec cd_low = _mm512_unpacklo_ps(c, d), cd_high = _mm512_unpackhi_ps(c, d);
+    fours[g] = _mm512_shuffle_ps(ab_low, cd_low, 0x44);
+    fours[g + 1] = _mm512_shuffle_ps(ab_low, cd_low, 0xEE);
+    fours[g + 2] = _mm512_shuffle_ps(ab_high, cd_high, 0x44);
+    fours[g + 3] = _mm512_shuffle_ps(ab_high, cd_high, 0xEE);
+  }
+  // Then the quarters themselves: 0 to 3 are those of x, 4 to 7 those of y.
+  const auto quarters = [](Vec x, Vec y, int a, int b, int c, int d) {
+    const __m512i index =
+        _mm512_setr_epi32(4 * a, 4 * a + 1, 4 * a + 2, 4 * a + 3, 4 * b, 4 * b + 1, 4 * b + 2, 4 * b + 3,
+                          4 * c, 4 * c + 1, 4 * c + 2, 4 * c + 3, 4 * d, 4 * d + 1, 4 * d + 2, 4 * d + 3);
+    return _mm512_permutex2var_ps(x, index, y);
+  };
+  MOE_UNROLL
+  for (int c = 0; c < 4; ++c) {
+    const Vec low01 = quarters(fours[c], fours[4 + c], 0, 4, 1, 5);
+    const Vec low23 = quarters(fours[c], fours[4 + c], 2, 6, 3, 7);
+    const Vec high01 = quarters(fours[8 + c], fours[12 + c], 0, 4, 1, 5);
+    const Vec high23 = quarters(fours[8 + c], fours[12 + c], 2, 6, 3, 7);
+    store(to + c * kLanes, quarters(low01, high01, 0, 1, 4, 5));
+    store(to + (4 + c) * kLanes, quarters(low01, high01, 2, 3, 6, 7));
+    store(to + (8 + c) * kLanes, quarters(low23, high23, 0, 1, 4, 5));
+    store(to + (12 + c) * kLanes, quarters(low23, high23, 2, 3, 6, 7));
+  }
+}
+
+}  // namespace
+}  // namespace moe::kernels::MOE_SIMD
