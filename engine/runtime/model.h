@@ -8,9 +8,8 @@
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/model/spec.h"
-#include "engine/model/weights.h"
 #include "engine/runtime/kv_cache.h"
-#include "kernels/packed_matrix.h"
+#include "engine/runtime/weight_source.h"
 #include "kernels/thread_team.h"
 
 namespace moe {
@@ -70,12 +69,24 @@ class RowTable {
   std::int64_t cols_ = 0;
 };
 
+// What is kept in memory, ready for the kernels.
+struct ModelWeights {
+  // [layers * W, H]: of the layers that run for every row, and of those that run for wanted rows only.
+  kernels::PackedMatrix per_layer_projection, per_layer_projection_late;
+  Vector per_layer_projection_norm;           // [W]
+  kernels::PackedMatrix head;                 // [V, H]
+  Vector final_norm;                          // [H]
+  std::vector<LayerWeights> layers;
+};
+// Asks the source for all of them: the same weights in the same order for the same spec.
+ModelWeights read_weights(const ModelSpec& spec, WeightSource& source);
+
 struct LoadOptions {
   kernels::ThreadTeam* team = nullptr;  // packs with its threads; null: the calling thread alone
   std::function<void(std::int64_t done_bytes, std::int64_t total_bytes)> progress;
 };
 
-class Model {
+class Model : public ModelWeights {
  public:
   // Checks that the checkpoint holds every weight of the spec in its shape, then packs them tensor by tensor. Errors
   // (config, format, unsupported) name file, tensor, expected and found, and come before the first weight is read.
@@ -88,14 +99,8 @@ class Model {
   // Bytes the packed weights hold in memory.
   std::int64_t weight_bytes() const { return weight_bytes_; }
 
-  RowTable embedding;                         // [V, H]
-  RowTable per_layer_table;                   // [V, N * W]
-  // [layers * W, H]: of the layers that run for every row, and of those that run for wanted rows only.
-  kernels::PackedMatrix per_layer_projection, per_layer_projection_late;
-  Vector per_layer_projection_norm;           // [W]
-  kernels::PackedMatrix head;                 // [V, H]
-  Vector final_norm;                          // [H]
-  std::vector<LayerWeights> layers;
+  RowTable embedding;        // [V, H]
+  RowTable per_layer_table;  // [V, N * W]
 
  private:
   Model(ModelSpec spec, std::shared_ptr<const Checkpoint> checkpoint)

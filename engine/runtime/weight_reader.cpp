@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -88,7 +89,7 @@ WeightReader::Found WeightReader::find(const WeightUse& use) const {
   return found;
 }
 
-std::vector<float> WeightReader::vector(const WeightUse& use) const {
+std::vector<float> WeightReader::vector(const WeightUse& use) {
   const Found w = find(use);
   std::vector<float> out(use.rows);
   read_floats(w.tensor->dtype, w.tensor->data.data() + w.slice.offset * size_of(w.tensor->dtype), out.size(),
@@ -96,7 +97,7 @@ std::vector<float> WeightReader::vector(const WeightUse& use) const {
   return out;
 }
 
-WeightReader::Staged WeightReader::stage(const Part& part) const {
+WeightReader::Staged WeightReader::stage(const WeightPart& part) const {
   const Found w = find(part.use);
   Staged staged;
   staged.tensor = w.tensor;
@@ -129,11 +130,11 @@ WeightReader::Staged WeightReader::stage(const Part& part) const {
   return staged;
 }
 
-kernels::PackedMatrix WeightReader::matrix(std::span<const Part> parts) const {
+kernels::PackedMatrix WeightReader::matrix(std::span<const WeightPart> parts) {
   std::vector<Staged> staged;
   std::vector<MatrixView> views;
   std::int64_t rows = 0, bytes = 0;
-  for (const Part& part : parts) {
+  for (const WeightPart& part : parts) {
     staged.push_back(stage(part));
     views.push_back(staged.back().view);
     rows += views.back().rows;
@@ -150,13 +151,16 @@ kernels::PackedMatrix WeightReader::matrix(std::span<const Part> parts) const {
   } else {
     pack(0, packed.tiles(), 0);
   }
+  matrix_bytes_ += packed.bytes();
   if (bytes_read_) bytes_read_(bytes);
   return packed;
 }
 
-kernels::PackedMatrix WeightReader::matrix(const WeightUse& use) const {
-  const Part part = whole(use);
-  return matrix({&part, 1});
+void WeightReader::finished(std::span<const WeightUse> uses) {
+  // Several weights may lie in one tensor, which is given back once.
+  std::set<std::string> names;
+  for (const WeightUse& use : uses) names.insert(locate_(use).tensor);
+  for (const std::string& tensor : names) checkpoint_.drop(*checkpoint_.find(tensor));
 }
 
 }  // namespace moe

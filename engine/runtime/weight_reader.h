@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/model/weights.h"
-#include "kernels/packed_matrix.h"
+#include "engine/runtime/weight_source.h"
 #include "kernels/thread_team.h"
 
 namespace moe {
 
-class WeightReader {
+class WeightReader : public WeightSource {
  public:
+  // `bytes_read` is told how many stored bytes each matrix took.
   WeightReader(const Checkpoint& checkpoint, const WeightLocator& locate, kernels::ThreadTeam* team,
                std::function<void(std::int64_t)> bytes_read);
 
@@ -27,27 +27,23 @@ class WeightReader {
   // Throws where the tensor is missing, has another shape or cannot be read as weights.
   Found find(const WeightUse& use) const;
 
-  std::vector<float> vector(const WeightUse& use) const;
+  std::vector<float> vector(const WeightUse& use) override;
+  kernels::PackedMatrix matrix(std::span<const WeightPart> parts) override;
+  // What has been packed need not stay resident a second time.
+  void finished(std::span<const WeightUse> uses) override;
 
-  // A [rows, cols] window of a weight; strides count in the weight's own rows and columns.
-  struct Part {
-    WeightUse use;
-    std::int64_t first_row = 0, rows = 0;
-    bool transposed = false;  // the window's rows become columns
-  };
-  static Part whole(const WeightUse& use) { return {use, 0, use.rows, false}; }
-  // The parts one below the other. Types that differ are widened to f32.
-  kernels::PackedMatrix matrix(std::span<const Part> parts) const;
-  kernels::PackedMatrix matrix(const WeightUse& use) const;
+  // Memory of all matrices so far.
+  std::int64_t matrix_bytes() const { return matrix_bytes_; }
 
  private:
   struct Staged;
-  Staged stage(const Part& part) const;
+  Staged stage(const WeightPart& part) const;
 
   const Checkpoint& checkpoint_;
   const WeightLocator& locate_;
   kernels::ThreadTeam* team_;
   std::function<void(std::int64_t)> bytes_read_;
+  std::int64_t matrix_bytes_ = 0;
 };
 
 }  // namespace moe

@@ -1,0 +1,35 @@
+// Where the loader takes a model's matrices and vectors from.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/model/weights.h"
+#include "kernels/packed_matrix.h"
+
+namespace moe {
+
+// A window of whole rows of a weight.
+struct WeightPart {
+  WeightUse use;
+  std::int64_t first_row = 0, rows = 0;
+  bool transposed = false;  // the window's rows become columns
+
+  std::int64_t out_rows() const { return transposed ? use.cols : rows; }
+  std::int64_t out_cols() const { return transposed ? rows : use.cols; }
+};
+inline WeightPart whole(const WeightUse& use) { return {use, 0, use.rows, false}; }
+
+class WeightSource {
+ public:
+  virtual ~WeightSource() = default;
+
+  virtual std::vector<float> vector(const WeightUse& use) = 0;
+  // The parts one below the other. Types that differ are widened to f32.
+  virtual kernels::PackedMatrix matrix(std::span<const WeightPart> parts) = 0;
+  // These weights will not be asked for again.
+  virtual void finished(std::span<const WeightUse>) {}
+};
+
+}  // namespace moe
