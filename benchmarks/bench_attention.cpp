@@ -55,7 +55,7 @@ void attend(benchmark::State& state, const KernelTable& table, const Shape& shap
   for (std::int64_t r = 0; r < shape.rows; ++r) pairs += static_cast<double>(args.first_position + r + 1);
   time.report_flops(state, 2 * pairs * shape.heads * (shape.d_k + shape.d_v) * static_cast<double>(copies),
                     table);
-  if (shape.rows == 1) time.report_bytes(state, static_cast<double>(cache_bytes * copies));
+  if (shape.rows == 1) time.report_bytes(state, static_cast<double>(cache_bytes * copies), table);
 }
 
 }  // namespace

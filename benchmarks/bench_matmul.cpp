@@ -1,4 +1,5 @@
-// Products of packed weights: decode (one row) against the bandwidth, prefill against the FP32 FMA peak.
+// Products of packed weights: few rows (decode) against the bandwidth, many (prefill) against the peak of
+// what they compute in.
 #include "benchmarks/bench_support.h"
 
 namespace moe::kernels::bench {
@@ -13,38 +14,45 @@ PackedMatrix random_matrix(WeightType type, std::int64_t rows, std::int64_t cols
     halves[i] = static_cast<std::uint16_t>(type == WeightType::bf16 ? (bits & 0x807F) | 0x3F00
                                                                     : (bits & 0x83FF) | 0x3800);
   }
-  const void* data = type == WeightType::f32 ? static_cast<const void*>(block.data()) : halves.data();
+  const bool is_half = type == WeightType::bf16 || type == WeightType::f16;
+  const void* data = is_half ? static_cast<const void*>(halves.data()) : block.data();
   std::vector<MatrixView> parts;
   for (std::int64_t done = 0; done < rows; done += 64) {
-    parts.push_back(row_major(type, data, std::min<std::int64_t>(64, rows - done), cols));
+    parts.push_back(
+        row_major(is_half ? type : WeightType::f32, data, std::min<std::int64_t>(64, rows - done), cols));
   }
-  return pack(parts);
+  PackedMatrix matrix(type, rows, cols);
+  // The same 64 rows over and over: packed once, copied from tile to tile.
+  pack_tiles(matrix, parts, 0, std::min<std::int64_t>(4, matrix.tiles()));
+  for (std::int64_t t = 4; t < matrix.tiles(); ++t) {
+    std::memcpy(matrix.tile(t), matrix.tile(t % 4), static_cast<std::size_t>(matrix.tile_bytes()));
+  }
+  return matrix;
 }
 
-void multiply(benchmark::State& state, const KernelTable& table, WeightType type, std::int64_t outputs,
-              std::int64_t inputs, std::int64_t rows) {
+void multiply(benchmark::State& state, const KernelTable& table, WeightType type, Compute compute,
+              std::int64_t outputs, std::int64_t inputs, std::int64_t rows) {
   // Few rows: enough copies of the weights that none is found in a cache.
-  const std::int64_t bytes = outputs * inputs * weight_bytes(type);
-  const std::int64_t copies = rows > 8 ? 1 : std::max<std::int64_t>(1, (std::int64_t{192} << 20) / bytes);
+  const std::int64_t bytes = stored_bytes(type, outputs, inputs);
+  const std::int64_t copies = rows > 8 ? 1 : std::max<std::int64_t>(1, cold_bytes() / bytes);
   std::vector<PackedMatrix> weights;
   for (std::int64_t c = 0; c < copies; ++c) weights.push_back(random_matrix(type, outputs, inputs));
   const std::vector<float> x = random_floats(rows * inputs);
   std::vector<float> y(static_cast<std::size_t>(rows * outputs));
+  PackedInput input;
   BestTime time;
-  std::size_t next = 0;
   for (auto _ : state) {
     time.start();
+    input.bind(table, compute, x.data(), inputs, rows, inputs);
+    table.prepare(input, 0, rows);
     // Short products are timed over all copies.
-    for (std::int64_t c = 0; c < copies; ++c) {
-      table.matmul(weights[next], x.data(), inputs, rows, y.data(), outputs, 0, outputs);
-      next = (next + 1) % weights.size();
-    }
+    for (const PackedMatrix& w : weights) table.matmul(w, input.all(), {}, y.data(), outputs, 0, outputs);
     time.stop(state);
     benchmark::DoNotOptimize(y.data());
   }
   const double products = static_cast<double>(outputs * inputs * copies);
-  time.report_flops(state, 2 * products * static_cast<double>(rows), table);
-  if (rows <= 8) time.report_bytes(state, products * static_cast<double>(weight_bytes(type)));
+  time.report_flops(state, 2 * products * static_cast<double>(rows), table, compute);
+  if (rows <= 8) time.report_bytes(state, static_cast<double>(bytes * copies), table);
 }
 
 }  // namespace
@@ -55,14 +63,21 @@ int main(int argc, char** argv) {
   struct Shape {
     std::int64_t outputs, inputs;
   };
-  for (const WeightType type : {WeightType::bf16, WeightType::f16, WeightType::f32}) {
-    for (const Shape shape : {Shape{3072, 1024}, Shape{1024, 3072}, Shape{768, 2048}, Shape{4096, 4096}}) {
-      for (const std::int64_t rows : {1, 2, 4, 6, 8, 16, 32, 64, 128, 512}) {
-        const std::string name = std::string("matmul/") + weight_type_name(type) + "/" +
-                                 std::to_string(shape.outputs) + "x" + std::to_string(shape.inputs) +
-                                 "/rows:" + std::to_string(rows);
-        bench::for_each_table(name, rows == 1, [=](benchmark::State& state, const KernelTable& table) {
-          bench::multiply(state, table, type, shape.outputs, shape.inputs, rows);
+  struct Kind {
+    WeightType type;
+    Compute compute;
+  };
+  const Kind kinds[] = {{WeightType::bf16, Compute::f32}, {WeightType::f16, Compute::f32},
+                        {WeightType::f32, Compute::f32},  {WeightType::bf16, Compute::bf16},
+                        {WeightType::q8, Compute::int8},  {WeightType::q4, Compute::int8}};
+  for (const Kind kind : kinds) {
+    for (const Shape shape : {Shape{4096, 1024}, Shape{1024, 3072}, Shape{1536, 2048}, Shape{4096, 4096}}) {
+      for (const std::int64_t rows : {1, 2, 4, 8, 16, 32, 64, 128, 512}) {
+        const std::string name = std::string("matmul/") + weight_type_name(kind.type) + "/" +
+                                 compute_name(kind.compute) + "/" + std::to_string(shape.outputs) + "x" +
+                                 std::to_string(shape.inputs) + "/rows:" + std::to_string(rows);
+        bench::for_each_table(name, false, [=](benchmark::State& state, const KernelTable& table) {
+          bench::multiply(state, table, kind.type, kind.compute, shape.outputs, shape.inputs, rows);
         });
       }
     }

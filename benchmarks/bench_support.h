@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
+#include <map>
 #include <random>
 #include <string>
 #include <string_view>
@@ -25,20 +27,21 @@ inline std::vector<float> random_floats(std::int64_t n) {
   return values;
 }
 
-inline double fma_peak(const KernelTable& table) {
+// The peak of a table for products in `compute`, measured once.
+inline double compute_peak(const KernelTable& table, Compute compute) {
   static ThreadTeam one(1);
-  static std::vector<std::pair<const KernelTable*, double>> known;
-  for (const auto& [of, peak] : known) {
-    if (of == &table) return peak;
-  }
-  known.emplace_back(&table, measure_fma_peak(table, one, 0.3));
-  return known.back().second;
+  static std::map<std::pair<const KernelTable*, Compute>, double> known;
+  double& peak = known[{&table, compute}];
+  if (peak == 0) peak = measure_compute_peak(table, one, compute, 0.3);
+  return peak;
 }
 
-inline double read_bandwidth() {
+// Bytes that no cache holds: weights of fewer are read from there, whatever is said of memory.
+inline std::int64_t cold_bytes() { return std::int64_t{600} << 20; }
+
+inline double read_bandwidth(const KernelTable& table) {
   static ThreadTeam one(1);
-  static const double bandwidth =
-      measure_read_bandwidth(select_kernels(""), one, std::int64_t{96} << 20, 1.0);
+  static const double bandwidth = measure_read_bandwidth(table, one, cold_bytes(), 1.0);
   return bandwidth;
 }
 
@@ -52,13 +55,14 @@ class BestTime {
     state.SetIterationTime(seconds);
     best_ = std::min(best_, seconds);
   }
-  void report_flops(benchmark::State& state, double flops, const KernelTable& table) const {
+  void report_flops(benchmark::State& state, double flops, const KernelTable& table,
+                    Compute compute = Compute::f32) const {
     state.counters["GFLOP/s"] = flops / best_ * 1e-9;
-    state.counters["of_peak"] = flops / best_ / fma_peak(table);
+    state.counters["of_peak"] = flops / best_ / compute_peak(table, compute);
   }
-  void report_bytes(benchmark::State& state, double bytes) const {
+  void report_bytes(benchmark::State& state, double bytes, const KernelTable& table) const {
     state.counters["GB/s"] = bytes / best_ * 1e-9;
-    state.counters["of_bandwidth"] = bytes / best_ / read_bandwidth();
+    state.counters["of_bandwidth"] = bytes / best_ / read_bandwidth(table);
   }
   double seconds() const { return best_; }
 

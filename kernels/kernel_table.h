@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "kernels/attention.h"
+#include "kernels/epilogue.h"
+#include "kernels/packed_input.h"
 #include "kernels/packed_matrix.h"
 
 namespace moe::kernels {
@@ -24,9 +26,15 @@ enum class RopeLayout : std::uint8_t { half_split, interleaved };
 struct KernelTable {
   const char* name;
 
-  // y[r * ldy + n] = sum over k of w[n, k] * x[r * ldx + k] for r in [0, rows), n in [n_begin, n_end), which
-  // lie at multiples of row_granularity() (n_end may be w.rows()). y overlaps nothing else.
-  void (*matmul)(const PackedMatrix& w, const float* x, std::ptrdiff_t ldx, std::int64_t rows, float* y,
+  // Bytes of an input of a bf16 product: 2, or 4 where the table has no bf16 dot products and keeps the
+  // rounded numbers as floats.
+  std::int64_t bf16_input_bytes;
+  // Fills rows [row_begin, row_end) of a bound input.
+  void (*prepare)(const PackedInput& input, std::int64_t row_begin, std::int64_t row_end);
+  // y[r * ldy + n] = epilogue(sum over k of w[n, k] * x[r, k]) for all rows of x, n in [n_begin, n_end),
+  // which lie at multiples of row_granularity() (n_end may be w.outputs()). The input was prepared by this
+  // table for product_compute(w.type(), wanted). y overlaps nothing but the epilogue's residual.
+  void (*matmul)(const PackedMatrix& w, const InputRows& x, const Epilogue& epilogue, float* y,
                  std::ptrdiff_t ldy, std::int64_t n_begin, std::int64_t n_end);
 
   // y = x / sqrt(mean(x^2) + eps) * w, where w is weight, 1 + weight (add_one), or absent (null). In place

@@ -1,6 +1,6 @@
 // The summation trees and constants that make every kernel table give the same bits.
 //
-// The contract. For f32 compute, every table but `openblas` (a comparator) returns identical bits for
+// The contract. For f32 and int8 compute, every table but `openblas` (a comparator) returns identical bits for
 // identical inputs, whatever the number of rows in the call, the split over outputs or threads, the
 // alignment, or the instruction set. The order of every sum is therefore part of a kernel's definition:
 //
@@ -8,6 +8,12 @@
 //              acc <- fma(w[n,k], x[k], acc), starting at +0. Weights are widened exactly to f32 first.
 //              Vector lanes run over output rows, so one row of x (GEMV) and many (GEMM) share one order.
 //              Short chains added up also keep the rounding error near that of a pairwise sum.
+//              Products in bf16 round x, and weights that are wider, to bf16 (to nearest, ties to even). Tables
+//              without bf16 dot products then sum as above; those with them sum pairs of neighbours in k, and blocks
+//              as above: the same bits whatever the rows, threads and splits, but not those of other tables.
+//   int8       x in groups of 32 along k, quants and scales as in kernels/quantise.h. y[n] = the chain over groups g
+//              (ascending, all of K) of acc <- fma(float(S), ws[n,g] * xs[g], acc), starting at +0, S the exact
+//              integer sum of the group's products of quants, ws * xs rounded to f32.
 //   reductions (sum of squares, dot, sums of exponentials): element i joins partial chain i mod 16,
 //   ascending,
 //              by fma where it is a product; a tail shorter than 16 is padded with zeros; then the fixed tree

@@ -1,15 +1,9 @@
-// Packing into tiles, and the memory the tiles live in.
-//
-// A tile holds 16 output rows. f32 and f16: [k][16]. bf16: [ceil(k / 2)][16][2], two neighbours in k side by
-// side for each row: one 32-bit lane then widens to both with a shift and a mask, and the bf16 dot
-// instructions take the lane as it is. Rows past the end and the odd k are zero.
+// The shape of a packed matrix, and the memory its tiles live in.
 #include "kernels/packed_matrix.h"
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <new>
 #include <stdexcept>
@@ -17,7 +11,7 @@
 #include <utility>
 
 #include "kernels/numerics.h"
-#include "kernels/scalar_math.h"
+#include "kernels/tile_layout.h"
 
 namespace moe::kernels {
 namespace {
@@ -47,35 +41,19 @@ void release(std::byte* memory, std::int64_t bytes) noexcept {
   }
 }
 
-float widen_stored(WeightType type, const std::byte* at) noexcept {
+std::int64_t bytes_of_tile(WeightType type, std::int64_t cols) noexcept {
   switch (type) {
     case WeightType::f32:
-      return load_unaligned<float>(at);
+      return cols * 4 * kLanes;
     case WeightType::f16:
-      return widen_f16(load_unaligned<std::uint16_t>(at));
+      return cols * 2 * kLanes;
     case WeightType::bf16:
-      return widen_bf16(load_unaligned<std::uint16_t>(at));
+      return (cols + cols % 2) * 2 * kLanes;
+    case WeightType::q8:
+    case WeightType::q4:
+      return scale_bytes(cols) + quant_groups(cols) * group_bytes(type);
   }
-  return 0.0F;
-}
-
-// One stored row into lane `lane` of a tile.
-void pack_row(const MatrixView& part, std::int64_t row, WeightType type, std::byte* tile, int lane) noexcept {
-  const std::byte* from = part.data + row * part.row_stride_bytes;
-  const std::int64_t step = part.col_stride_bytes;
-  if (type == WeightType::f32) {
-    float* out = reinterpret_cast<float*>(tile) + lane;
-    for (std::int64_t k = 0; k < part.cols; ++k) out[k * kLanes] = widen_stored(part.type, from + k * step);
-  } else if (type == WeightType::f16) {
-    auto* out = reinterpret_cast<std::uint16_t*>(tile) + lane;
-    for (std::int64_t k = 0; k < part.cols; ++k)
-      out[k * kLanes] = load_unaligned<std::uint16_t>(from + k * step);
-  } else {
-    auto* out = reinterpret_cast<std::uint16_t*>(tile) + 2 * lane;
-    for (std::int64_t k = 0; k < part.cols; ++k) {
-      out[(k / 2) * 2 * kLanes + k % 2] = load_unaligned<std::uint16_t>(from + k * step);
-    }
-  }
+  return 0;
 }
 
 std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {
@@ -84,36 +62,7 @@ std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {
   return product;
 }
 
-void check_parts(std::span<const MatrixView> parts, WeightType type, std::int64_t cols) {
-  for (const MatrixView& part : parts) {
-    if (part.rows < 0 || part.cols != cols) {
-      throw std::invalid_argument("packed matrix: expected parts of " + std::to_string(cols) +
-                                  " columns, found " + std::to_string(part.rows) + " x " +
-                                  std::to_string(part.cols));
-    }
-    if (part.type != type && type != WeightType::f32) {
-      throw std::invalid_argument(std::string("packed matrix: expected ") + weight_type_name(type) +
-                                  ", found " + weight_type_name(part.type));
-    }
-    if (part.data == nullptr && part.rows > 0 && part.cols > 0) {
-      throw std::invalid_argument("packed matrix: a part has no data");
-    }
-  }
-}
-
-std::int64_t total_rows(std::span<const MatrixView> parts) {
-  std::int64_t rows = 0;
-  for (const MatrixView& part : parts) {
-    if (__builtin_add_overflow(rows, part.rows, &rows)) {
-      throw std::invalid_argument("packed matrix: size overflows");
-    }
-  }
-  return rows;
-}
-
 }  // namespace
-
-std::int64_t weight_bytes(WeightType type) noexcept { return type == WeightType::f32 ? 4 : 2; }
 
 const char* weight_type_name(WeightType type) noexcept {
   switch (type) {
@@ -123,24 +72,57 @@ const char* weight_type_name(WeightType type) noexcept {
       return "f16";
     case WeightType::bf16:
       return "bf16";
+    case WeightType::q8:
+      return "q8";
+    case WeightType::q4:
+      return "q4";
   }
   return "unknown";
 }
 
+const char* compute_name(Compute compute) noexcept {
+  switch (compute) {
+    case Compute::f32:
+      return "f32";
+    case Compute::bf16:
+      return "bf16";
+    case Compute::int8:
+      return "int8";
+  }
+  return "unknown";
+}
+
+std::int64_t stored_bytes(WeightType type, std::int64_t rows, std::int64_t cols) noexcept {
+  switch (type) {
+    case WeightType::f32:
+      return rows * cols * 4;
+    case WeightType::f16:
+    case WeightType::bf16:
+      return rows * cols * 2;
+    case WeightType::q8:
+    case WeightType::q4:
+      return rows * quant_groups(cols) * (group_bytes(type) / kLanes + 2);
+  }
+  return 0;
+}
+
 MatrixView row_major(WeightType type, const void* data, std::int64_t rows, std::int64_t cols) noexcept {
-  const std::int64_t size = weight_bytes(type);
+  const std::int64_t size = type == WeightType::f32 ? 4 : 2;
   return {type, static_cast<const std::byte*>(data), rows, cols, cols * size, size};
 }
 
-PackedMatrix::PackedMatrix(WeightType type, std::int64_t rows, std::int64_t cols)
-    : rows_(rows), cols_(cols), type_(type) {
+PackedMatrix::PackedMatrix(WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order)
+    : rows_(rows), cols_(cols), type_(type), order_(order) {
   if (rows < 0 || cols < 0 || rows > std::numeric_limits<std::int64_t>::max() - kLanes ||
       cols == std::numeric_limits<std::int64_t>::max()) {
     throw std::invalid_argument("packed matrix: expected a shape, found " + std::to_string(rows) + " x " +
                                 std::to_string(cols));
   }
-  const std::int64_t padded_cols = type == WeightType::bf16 ? cols + cols % 2 : cols;
-  tile_bytes_ = checked_multiply(checked_multiply(padded_cols, kLanes), weight_bytes(type));
+  if (order == RowOrder::gate_up && rows % 2 != 0) {
+    throw std::invalid_argument("packed matrix: gate and up rows differ in number");
+  }
+  checked_multiply(cols, std::int64_t{4} * kLanes);  // no type has longer tiles
+  tile_bytes_ = bytes_of_tile(type, cols);
   bytes_ = checked_multiply(tile_bytes_, tiles());
   if (bytes_ > 0) data_ = allocate(bytes_);
 }
@@ -158,58 +140,27 @@ PackedMatrix& PackedMatrix::operator=(PackedMatrix&& other) noexcept {
   std::swap(tile_bytes_, other.tile_bytes_);
   std::swap(bytes_, other.bytes_);
   std::swap(type_, other.type_);
+  std::swap(order_, other.order_);
   return *this;
 }
 
-std::int64_t PackedMatrix::tiles() const noexcept { return (rows_ + kLanes - 1) / kLanes; }
-
-void pack_tiles(PackedMatrix& out, std::span<const MatrixView> parts, std::int64_t tile_begin,
-                std::int64_t tile_end) {
-  check_parts(parts, out.type(), out.cols());
-  if (total_rows(parts) != out.rows() || tile_begin < 0 || tile_end > out.tiles()) {
-    throw std::invalid_argument("packed matrix: the parts' rows or the tile range do not fit");
-  }
-  std::size_t part = 0;
-  std::int64_t part_begin = 0;  // first row of parts[part] in the matrix
-  for (std::int64_t index = tile_begin; index < tile_end; ++index) {
-    std::byte* tile = out.tile(index);
-    const std::int64_t filled = std::min<std::int64_t>(kLanes, out.rows() - index * kLanes);
-    if (filled < kLanes || out.cols() % 2 != 0)
-      std::memset(tile, 0, static_cast<std::size_t>(out.tile_bytes()));
-    for (int lane = 0; lane < filled; ++lane) {
-      const std::int64_t row = index * kLanes + lane;
-      while (row - part_begin >= parts[part].rows) part_begin += parts[part++].rows;
-      pack_row(parts[part], row - part_begin, out.type(), tile, lane);
-    }
-  }
+std::int64_t PackedMatrix::tiles() const noexcept {
+  return order_ == RowOrder::gate_up ? 2 * ((rows_ / 2 + kLanes - 1) / kLanes) : (rows_ + kLanes - 1) / kLanes;
 }
 
-PackedMatrix pack(std::span<const MatrixView> parts, WeightType type) {
-  const std::int64_t cols = parts.empty() ? 0 : parts.front().cols;
-  check_parts(parts, type, cols);
-  PackedMatrix out(type, total_rows(parts), cols);
-  pack_tiles(out, parts, 0, out.tiles());
-  return out;
-}
-
-PackedMatrix pack(std::span<const MatrixView> parts) {
-  return pack(parts, parts.empty() ? WeightType::f32 : parts.front().type);
-}
-
-void gather_row(const PackedMatrix& matrix, std::int64_t row, float* out) noexcept {
-  const std::byte* tile = matrix.tile(row / kLanes);
-  const std::int64_t lane = row % kLanes;
-  const std::int64_t cols = matrix.cols();
-  if (matrix.type() == WeightType::f32) {
-    const float* from = reinterpret_cast<const float*>(tile) + lane;
-    for (std::int64_t k = 0; k < cols; ++k) out[k] = from[k * kLanes];
-  } else if (matrix.type() == WeightType::f16) {
-    const auto* from = reinterpret_cast<const std::uint16_t*>(tile) + lane;
-    for (std::int64_t k = 0; k < cols; ++k) out[k] = widen_f16(from[k * kLanes]);
-  } else {
-    const auto* from = reinterpret_cast<const std::uint16_t*>(tile) + 2 * lane;
-    for (std::int64_t k = 0; k < cols; ++k) out[k] = widen_bf16(from[(k / 2) * 2 * kLanes + k % 2]);
+std::int64_t PackedMatrix::row_of(std::int64_t tile, int lane) const noexcept {
+  if (order_ == RowOrder::stacked) {
+    const std::int64_t row = tile * kLanes + lane;
+    return row < rows_ ? row : -1;
   }
+  const std::int64_t row = tile / 2 * kLanes + lane;
+  return row < rows_ / 2 ? tile % 2 * (rows_ / 2) + row : -1;
+}
+
+PackedMatrix::Place PackedMatrix::place_of(std::int64_t row) const noexcept {
+  if (order_ == RowOrder::stacked) return {row / kLanes, static_cast<int>(row % kLanes)};
+  const std::int64_t half = rows_ / 2, within = row % half;
+  return {within / kLanes * 2 + row / half, static_cast<int>(within % kLanes)};
 }
 
 }  // namespace moe::kernels

@@ -5,13 +5,10 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/compute.h"
+#include "kernels/numerics.h"
+
 namespace moe::kernels {
-
-enum class WeightType : std::uint8_t { f32, f16, bf16 };
-
-// Bytes of one stored weight.
-std::int64_t weight_bytes(WeightType type) noexcept;
-const char* weight_type_name(WeightType type) noexcept;
 
 // A stored matrix [rows, cols] = [outputs, inputs]: element (r, c) lies at data + r * row_stride_bytes +
 // c * col_stride_bytes, so transposed and row-interleaved tensors are views too. `data` may be unaligned.
@@ -24,8 +21,13 @@ struct MatrixView {
   std::int64_t col_stride_bytes = 0;
 };
 
-// The view of a row-major matrix without gaps.
+// The view of a row-major matrix of floats without gaps.
 MatrixView row_major(WeightType type, const void* data, std::int64_t rows, std::int64_t cols) noexcept;
+
+// stacked: tile t holds rows 16 t and on. gate_up: a matrix of two halves, gate rows above up rows, whose tiles
+// alternate (gate rows 16 j and on in tile 2 j, the up rows that go with them in tile 2 j + 1), so that one product
+// has both numbers of an output at hand: it yields rows() / 2 outputs.
+enum class RowOrder : std::uint8_t { stacked, gate_up };
 
 // An opaque weight matrix in the layout of the kernels, on 64-byte aligned memory with huge pages where the
 // system grants them. Move-only. Reading from several threads is safe; pack_tiles on disjoint ranges is too.
@@ -33,8 +35,8 @@ class PackedMatrix {
  public:
   PackedMatrix() = default;
   // Room for [rows, cols] of `type`, contents undefined until every tile is packed. Throws
-  // std::invalid_argument for negative or overflowing sizes, std::bad_alloc where memory is refused.
-  PackedMatrix(WeightType type, std::int64_t rows, std::int64_t cols);
+  // std::invalid_argument for negative, odd (gate_up) or overflowing sizes, std::bad_alloc where memory is refused.
+  PackedMatrix(WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order = RowOrder::stacked);
   ~PackedMatrix();
   PackedMatrix(PackedMatrix&& other) noexcept;
   PackedMatrix& operator=(PackedMatrix&& other) noexcept;
@@ -45,29 +47,41 @@ class PackedMatrix {
   std::int64_t rows() const noexcept { return rows_; }
   std::int64_t cols() const noexcept { return cols_; }
   WeightType type() const noexcept { return type_; }
+  RowOrder order() const noexcept { return order_; }
+  // Numbers a product with this matrix gives for a row of inputs.
+  std::int64_t outputs() const noexcept { return order_ == RowOrder::gate_up ? rows_ / 2 : rows_; }
   // Memory held, padding of the last tile included.
   std::int64_t bytes() const noexcept { return bytes_; }
   // Tiles of row_granularity() rows; the unit of pack_tiles.
   std::int64_t tiles() const noexcept;
 
-  // For kernels/ alone: the layout of a tile is described in packed_matrix.cpp.
+  // For kernels/ alone: the layout of a tile is described in tile_layout.h.
   const std::byte* tile(std::int64_t index) const noexcept { return data_ + index * tile_bytes_; }
   std::byte* tile(std::int64_t index) noexcept { return data_ + index * tile_bytes_; }
   std::int64_t tile_bytes() const noexcept { return tile_bytes_; }
+  // The row in a lane of a tile, -1 past the end; and where a row is.
+  std::int64_t row_of(std::int64_t tile, int lane) const noexcept;
+  struct Place {
+    std::int64_t tile;
+    int lane;
+  };
+  Place place_of(std::int64_t row) const noexcept;
 
  private:
   std::byte* data_ = nullptr;
   std::int64_t rows_ = 0, cols_ = 0, tile_bytes_ = 0, bytes_ = 0;
   WeightType type_ = WeightType::f32;
+  RowOrder order_ = RowOrder::stacked;
 };
 
-// Output ranges passed to matmul start and end at multiples of this (or end at rows()).
+// Output ranges passed to matmul start and end at multiples of this (or end at outputs()).
 inline constexpr std::int64_t row_granularity() noexcept { return 16; }
 
 // The parts' rows, one part below the other, in a matrix of `type`. A part may have a narrower type than
-// `type` where widening is exact (f16 or bf16 into f32); otherwise types must agree. Throws
-// std::invalid_argument where the parts do not have equal columns or a type would lose bits.
-PackedMatrix pack(std::span<const MatrixView> parts, WeightType type);
+// `type` where widening is exact (f16 or bf16 into f32), and any type of float is quantised into q8 and q4;
+// otherwise types must agree. Throws std::invalid_argument where the parts do not have equal columns or a type
+// does not fit.
+PackedMatrix pack(std::span<const MatrixView> parts, WeightType type, RowOrder order = RowOrder::stacked);
 // The same with the type of the first part.
 PackedMatrix pack(std::span<const MatrixView> parts);
 

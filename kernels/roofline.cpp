@@ -50,13 +50,13 @@ double measure_read_bandwidth(const KernelTable& table, ThreadTeam& team, std::i
   return static_cast<double>(memory.bytes()) / time;
 }
 
-double measure_fma_peak(const KernelTable& table, ThreadTeam& team, double seconds) {
-  const RooflineKernels& kernels = roofline_kernels(table);
-  constexpr std::int64_t kIterations = 1'000'000;
+double measure_compute_peak(const KernelTable& table, ThreadTeam& team, Compute compute, double seconds) {
+  const RooflineKernels::Burn& burn = roofline_kernels(table).burn[static_cast<int>(compute)];
+  constexpr std::int64_t kIterations = 500'000;
   std::atomic<std::uint32_t> sink = 0;
   const double time =
-      best_pass(team, seconds, [&](int, int) { sink += kernels.burn(kIterations) > 0 ? 1U : 0U; });
-  return static_cast<double>(kIterations * kernels.flops_per_burn) * team.size() / time;
+      best_pass(team, seconds, [&](int, int) { sink += burn.run(kIterations) > 0 ? 1U : 0U; });
+  return static_cast<double>(kIterations * burn.operations) * team.size() / time;
 }
 
 }  // namespace moe::kernels

@@ -13,8 +13,8 @@ namespace moe::kernels {
 // `seconds`, two at least. Throws std::bad_alloc where memory is refused.
 double measure_read_bandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes, double seconds);
 
-// Floating-point operations per second (a fused multiply-add is two) in f32 with the widest vectors of
-// `table`, all workers together; the best of the passes that fit in `seconds`.
-double measure_fma_peak(const KernelTable& table, ThreadTeam& team, double seconds);
+// Operations per second (a multiply-add is two) of products in `compute` by the best sequence of instructions that
+// `table` has for them, all workers together; the best of the passes that fit in `seconds`.
+double measure_compute_peak(const KernelTable& table, ThreadTeam& team, Compute compute, double seconds);
 
 }  // namespace moe::kernels

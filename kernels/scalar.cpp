@@ -148,6 +148,8 @@ float burn(std::int64_t iterations) {
 
 constinit const KernelTable kScalarTable = {
     .name = "scalar",
+    .bf16_input_bytes = 4,
+    .prepare = scalar::prepare,
     .matmul = scalar::matmul,
     .rmsnorm = scalar::rmsnorm,
     .rope = scalar::rope,
@@ -166,6 +168,8 @@ constinit const KernelTable kScalarTable = {
     .attention = scalar::attention,
 };
 
-constinit const RooflineKernels kScalarRoofline = {scalar::read_all, scalar::burn, std::int64_t{2} * kLanes};
+// Plain loops gain nothing from narrower numbers.
+constexpr RooflineKernels::Burn kScalarBurn = {scalar::burn, 2 * kLanes};
+constinit const RooflineKernels kScalarRoofline = {scalar::read_all, {kScalarBurn, kScalarBurn, kScalarBurn}};
 
 }  // namespace moe::kernels

@@ -1,12 +1,13 @@
 // The scalar reference kernels that have a file of their own.
 #pragma once
 
-#include "kernels/kernel_table.h"
+#include "kernels/tables.h"
 
 namespace moe::kernels::scalar {
 
-void matmul(const PackedMatrix& w, const float* x, std::ptrdiff_t ldx, std::int64_t rows, float* y,
-            std::ptrdiff_t ldy, std::int64_t n_begin, std::int64_t n_end);
+void prepare(const PackedInput& input, std::int64_t row_begin, std::int64_t row_end);
+void matmul(const PackedMatrix& w, const InputRows& x, const Epilogue& epilogue, float* y, std::ptrdiff_t ldy,
+            std::int64_t n_begin, std::int64_t n_end);
 void attention(const AttentionArgs& args);
 
 }  // namespace moe::kernels::scalar

@@ -20,13 +20,15 @@ std::string missing_for_avx2();
 std::string missing_for_avx512();
 std::string missing_for_avx512bf16();
 
-// What roofline.h measures with: reading n floats (n a multiple of 64), and `iterations` rounds of
-// independent fused multiply-adds of `flops_per_burn` operations each. The results only keep the work from
-// being optimised away.
+// What roofline.h measures with: reading n floats (n a multiple of 64), and rounds of independent operations of the
+// best kind for each compute type. The results only keep the work from being optimised away.
 struct RooflineKernels {
+  struct Burn {
+    float (*run)(std::int64_t iterations);
+    std::int64_t operations;  // a round; a multiply-add is two
+  };
   float (*read_all)(const float* x, std::int64_t n);
-  float (*burn)(std::int64_t iterations);
-  std::int64_t flops_per_burn;
+  Burn burn[3];  // by Compute
 };
 extern const RooflineKernels kScalarRoofline;
 extern const RooflineKernels kAvx2Roofline;

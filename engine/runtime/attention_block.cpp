@@ -31,7 +31,7 @@ void Executor::Pass::attention(std::int32_t index) {
   const AttentionSpec& a = layer.attention;
   float* branch = branch_.get(rows_ * spec_.hidden);
   const std::int64_t mixed = std::int64_t{a.heads} * a.value_dim;
-  ops_.matmul(w.attention.out, mixed_.get(0), mixed, rows_, branch, spec_.hidden, w.attention.out_bias);
+  ops_.matmul(w.attention.out, mixed_.get(0), mixed, rows_, branch, spec_.hidden, with_bias(w.attention.out_bias));
   tally_matrix(Component::attn_proj, w.attention.out, a.o_bias);
   count_attention(index);
   residual(layer.post_attention_norm, w.post_attention_norm, branch);
@@ -45,7 +45,7 @@ void Executor::Pass::project(const LayerSpec& layer, const LayerWeights& w) {
   ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(layer.input_norm, w.input_norm, x + r * hidden, hidden, normed + r * hidden); });
   tally_norm(layer.input_norm, hidden);
   const std::int64_t width = w.attention.in.rows();
-  ops_.matmul(w.attention.in, normed, hidden, rows_, in_.get(rows_ * width), width, w.attention.in_bias);
+  ops_.matmul(w.attention.in, normed, hidden, rows_, in_.get(rows_ * width), width, with_bias(w.attention.in_bias));
   tally_matrix(Component::attn_proj, w.attention.in);
 }
 

@@ -37,7 +37,7 @@ Executor::Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team
       team_(team),
       table_(options.kernels != nullptr ? *options.kernels : kernels::select_kernels()),
       pool_(std::make_shared<KvPool>(model_->kv_layout(), options.kv_budget_bytes)),
-      pass_(std::make_unique<Pass>(*model_, table_, team, options.routing)) {}
+      pass_(std::make_unique<Pass>(*model_, table_, team, options)) {}
 
 Executor::~Executor() = default;
 
@@ -84,8 +84,12 @@ void Executor::recompute_if_regime_changes(const Feed& feed, CostMeter* executed
 }
 
 Executor::Pass::Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team,
-                     RoutingStats* routing)
-    : model_(model), spec_(model.spec()), ops_(table, team), routing_(routing), angles_(spec_.ropes.size()) {}
+                     const Options& options)
+    : model_(model),
+      spec_(model.spec()),
+      ops_(table, team, options.compute),
+      routing_(options.routing),
+      angles_(spec_.ropes.size()) {}
 
 std::span<const float> Executor::Pass::run(std::span<const Feed> feeds, CostMeter* executed) {
   executed_ = executed;

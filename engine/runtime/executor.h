@@ -31,6 +31,7 @@ class Executor {
  public:
   struct Options {
     const kernels::KernelTable* kernels = nullptr;  // null: the best this processor has
+    kernels::Compute compute = kernels::Compute::f32;  // of products, as far as their weights' types go along
     std::size_t kv_budget_bytes = SIZE_MAX;
     RoutingStats* routing = nullptr;               // told of every choice of experts; must outlive the executor
   };

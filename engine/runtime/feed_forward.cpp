@@ -52,14 +52,9 @@ void Executor::Pass::feed_forward(std::int32_t index) {
 // out = W_down(act(W_gate x) * W_up x), x and out [rows, H].
 void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const float* x,
                            std::int64_t rows, float* out) {
-  float* both = gate_up_.get(rows * 2 * width);
-  ops_.matmul(w.gate_up, x, spec_.hidden, rows, both, 2 * width, w.gate_up_bias);
   float* hidden = hidden_.get(rows * width);
-  ops_.for_rows(rows, [&](std::int64_t r) {
-    const float* gate = both + r * 2 * width;
-    ops_.activate(act, gate, gate + width, width, hidden + r * width);
-  });
-  ops_.matmul(w.down, hidden, width, rows, out, spec_.hidden, w.down_bias);
+  ops_.matmul(w.gate_up, x, spec_.hidden, rows, hidden, width, gated_epilogue(act, w.gate_up_bias));
+  ops_.matmul(w.down, hidden, width, rows, out, spec_.hidden, with_bias(w.down_bias));
 }
 
 void Executor::Pass::shared_expert(std::int32_t index, const float* x, float* out) {
@@ -72,7 +67,7 @@ void Executor::Pass::shared_expert(std::int32_t index, const float* x, float* ou
   tally(Component::shared_expert, 0, activation_flops(s.activation, s.width) + std::uint64_t(spec_.hidden) * (s.gated ? 2 : 1) + (s.gated ? 3 : 0));
   if (!s.gated) return;
   float* gate = router_.get(rows_);
-  ops_.matmul(w.shared_expert_gate, x, spec_.hidden, rows_, gate, 1);
+  ops_.matmul_f32(w.shared_expert_gate, x, spec_.hidden, rows_, gate, 1);
   ops_.table().sigmoid(gate, rows_, gate);
   ops_.for_rows(rows_, [&](std::int64_t r) {
     ops_.table().scale(out + r * spec_.hidden, gate[r], spec_.hidden, out + r * spec_.hidden);
@@ -100,7 +95,7 @@ void Executor::Pass::choose_experts(std::int32_t index, const float* router_in) 
   }
   float* logits = router_.get(rows_ * count);
   float* choice = choice_.get(rows_ * count);
-  ops_.matmul(w.router, router_in, hidden, rows_, logits, count);
+  ops_.matmul_f32(w.router, router_in, hidden, rows_, logits, count);
   tally_matrix(Component::router, w.router);
   tally(Component::router, 0, routing_flops(r));
   chosen_.resize(rows_ * k);

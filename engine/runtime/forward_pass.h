@@ -26,7 +26,7 @@ class Buffer {
 
 class Executor::Pass {
  public:
-  Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team, RoutingStats* routing);
+  Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team, const Options& options);
   std::span<const float> run(std::span<const Feed> feeds, CostMeter* executed);
 
  private:
@@ -101,7 +101,7 @@ class Executor::Pass {
 
 // Bytes of a matrix as it is stored, without the padding of its tiles.
 inline std::int64_t stored_bytes(const kernels::PackedMatrix& w) {
-  return w.rows() * w.cols() * kernels::weight_bytes(w.type());
+  return kernels::stored_bytes(w.type(), w.rows(), w.cols());
 }
 
 }  // namespace moe

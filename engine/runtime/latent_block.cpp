@@ -44,7 +44,7 @@ void Executor::Pass::latent_attention(std::int32_t index) {
     }
   });
   ops_.for_tasks(a.heads, [&](std::int64_t h, int) {
-    ops_.table().matmul(w.key_up[h], q + h * a.key_dim, q_stride, rows_, latent_q + h * head_dim, latent_stride, 0, a.kv_rank);
+    ops_.matmul_here(w.key_up[h], q + h * a.key_dim, q_stride, rows_, latent_q + h * head_dim, latent_stride);
   });
 
   const std::int64_t mixed_stride = std::int64_t{a.heads} * a.kv_rank;
@@ -53,7 +53,7 @@ void Executor::Pass::latent_attention(std::int32_t index) {
   const std::int64_t out_stride = std::int64_t{a.heads} * a.value_dim;
   float* out = mixed_.get(rows_ * out_stride);
   ops_.for_tasks(a.heads, [&](std::int64_t h, int) {
-    ops_.table().matmul(w.value_up[h], mixed + h * a.kv_rank, mixed_stride, rows_, out + h * a.value_dim, out_stride, 0, a.value_dim);
+    ops_.matmul_here(w.value_up[h], mixed + h * a.kv_rank, mixed_stride, rows_, out + h * a.value_dim, out_stride);
   });
 
   for (std::int32_t h = 0; h < a.heads; ++h) {

@@ -33,7 +33,7 @@ struct AttentionWeights {
 };
 
 struct GatedWeights {
-  kernels::PackedMatrix gate_up;  // [2F, H], rows gate | up
+  kernels::PackedMatrix gate_up;  // [2F, H], RowOrder::gate_up
   kernels::PackedMatrix down;     // [H, F]
   Vector gate_up_bias, down_bias;
 };

@@ -5,17 +5,47 @@
 
 namespace moe {
 
-void Ops::matmul(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
-                 std::int64_t ldy, const std::vector<float>& bias) const {
-  if (rows == 0) return;
-  team_.parallel_for(w.rows(), kernels::row_granularity(), [&](std::int64_t begin, std::int64_t end, int) {
-    table_.matmul(w, x, ldx, rows, y, ldy, begin, end);
-    if (bias.empty()) return;
-    for (std::int64_t r = 0; r < rows; ++r) {
-      float* out = y + r * ldy + begin;
-      table_.add(out, bias.data() + begin, end - begin, out);
-    }
+const kernels::PackedInput& Ops::prepare(kernels::Compute compute, const float* x, std::int64_t ldx,
+                                         std::int64_t rows, std::int64_t cols, const std::int32_t* source) {
+  input_.bind(table_, compute, x, ldx, rows, cols, source);
+  if (!input_.borrowed()) {
+    team_.parallel_for(rows, 1, [&](std::int64_t begin, std::int64_t end, int) { table_.prepare(input_, begin, end); });
+  }
+  return input_;
+}
+
+const kernels::PackedInput& Ops::prepare(kernels::WeightType type, const float* x, std::int64_t ldx,
+                                         std::int64_t rows, std::int64_t cols, const std::int32_t* source) {
+  return prepare(kernels::product_compute(type, compute_), x, ldx, rows, cols, source);
+}
+
+void Ops::matmul(const kernels::PackedMatrix& w, const kernels::InputRows& x, float* y, std::int64_t ldy,
+                 const kernels::Epilogue& epilogue) const {
+  if (x.rows == 0) return;
+  team_.parallel_for(w.outputs(), kernels::row_granularity(), [&](std::int64_t begin, std::int64_t end, int) {
+    table_.matmul(w, x, epilogue, y, ldy, begin, end);
   });
+}
+
+void Ops::matmul(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
+                 std::int64_t ldy, const kernels::Epilogue& epilogue) {
+  if (rows == 0) return;
+  matmul(w, prepare(w.type(), x, ldx, rows, w.cols()).all(), y, ldy, epilogue);
+}
+
+void Ops::matmul_f32(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
+                     std::int64_t ldy) {
+  if (rows == 0) return;
+  matmul(w, prepare(kernels::Compute::f32, x, ldx, rows, w.cols(), nullptr).all(), y, ldy);
+}
+
+void Ops::matmul_here(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
+                      std::int64_t ldy) const {
+  thread_local kernels::PackedInput input;
+  if (rows == 0) return;
+  input.bind(table_, kernels::product_compute(w.type(), compute_), x, ldx, rows, w.cols());
+  table_.prepare(input, 0, rows);
+  table_.matmul(w, input.all(), {}, y, ldy, 0, w.outputs());
 }
 
 void Ops::for_tasks(std::int64_t tasks, kernels::FunctionRef<void(std::int64_t, int)> f) const {
@@ -38,6 +68,20 @@ void Ops::activate(const ActivationSpec& spec, const float* gate, const float* u
       table_.clamped_swiglu(gate, up, spec.alpha, spec.limit, width, out);
       return;
   }
+}
+
+kernels::Epilogue gated_epilogue(const ActivationSpec& spec, const std::vector<float>& bias) {
+  kernels::Epilogue epilogue = with_bias(bias);
+  switch (spec.kind) {
+    case ActivationSpec::Kind::silu: epilogue.activation = kernels::Activation::silu; break;
+    case ActivationSpec::Kind::gelu_tanh: epilogue.activation = kernels::Activation::gelu_tanh; break;
+    case ActivationSpec::Kind::clamped_swiglu:
+      epilogue.activation = kernels::Activation::clamped_swiglu;
+      epilogue.alpha = spec.alpha;
+      epilogue.limit = spec.limit;
+      break;
+  }
+  return epilogue;
 }
 
 std::uint64_t norm_flops(const NormSpec& spec, std::uint64_t n) { return (spec.weighted ? 4 : 3) * n; }

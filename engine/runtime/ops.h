@@ -12,14 +12,28 @@ namespace moe {
 
 class Ops {
  public:
-  Ops(const kernels::KernelTable& table, kernels::ThreadTeam& team) : table_(table), team_(team) {}
+  Ops(const kernels::KernelTable& table, kernels::ThreadTeam& team, kernels::Compute compute = kernels::Compute::f32)
+      : table_(table), team_(team), compute_(compute) {}
 
   const kernels::KernelTable& table() const { return table_; }
   kernels::ThreadTeam& team() const { return team_; }
 
-  // y[rows, w.rows] = x[rows, w.cols] W^T (+ bias), rows of x and y `ldx` and `ldy` floats apart.
+  // x [rows, cols] as products with weights of `type` read it, prepared by the team. Valid until the next call; x
+  // must live as long, and source (row r is row source[r] of x) during the call.
+  const kernels::PackedInput& prepare(kernels::WeightType type, const float* x, std::int64_t ldx, std::int64_t rows,
+                                      std::int64_t cols, const std::int32_t* source = nullptr);
+  // y[rows, w.outputs] = epilogue(x W^T), rows of y `ldy` floats apart.
+  void matmul(const kernels::PackedMatrix& w, const kernels::InputRows& x, float* y, std::int64_t ldy,
+              const kernels::Epilogue& epilogue = {}) const;
+  // Both at once: x[rows, w.cols].
   void matmul(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
-              std::int64_t ldy, const std::vector<float>& bias = {}) const;
+              std::int64_t ldy, const kernels::Epilogue& epilogue = {});
+  // The same in f32 whatever the others compute in: for numbers that decide something.
+  void matmul_f32(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
+                  std::int64_t ldy);
+  // The same by the calling thread alone, within a task.
+  void matmul_here(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
+                   std::int64_t ldy) const;
 
   // f(row) for every row, spread over the team.
   template <class F>
@@ -38,9 +52,20 @@ class Ops {
   void activate(const ActivationSpec& spec, const float* gate, const float* up, std::int64_t width, float* out) const;
 
  private:
+  const kernels::PackedInput& prepare(kernels::Compute compute, const float* x, std::int64_t ldx, std::int64_t rows,
+                                      std::int64_t cols, const std::int32_t* source);
+
   const kernels::KernelTable& table_;
   kernels::ThreadTeam& team_;
+  kernels::Compute compute_;
+  kernels::PackedInput input_;
 };
+
+// The epilogue of a gated product: bias (empty: none), and the activation of gate rows times up rows.
+kernels::Epilogue gated_epilogue(const ActivationSpec& spec, const std::vector<float>& bias);
+inline kernels::Epilogue with_bias(const std::vector<float>& bias) {
+  return {.bias = bias.empty() ? nullptr : bias.data()};
+}
 
 // Class B FLOPs of norm and activation on n elements.
 std::uint64_t norm_flops(const NormSpec& spec, std::uint64_t n);

@@ -40,12 +40,13 @@ class LayerReader {
     return use == nullptr ? Vector{} : source_.vector(*use);
   }
   // The matrices of these slots one below the other, as far as the layer has them.
-  kernels::PackedMatrix matrix(std::initializer_list<Slot> slots, std::int32_t expert = -1) const {
+  kernels::PackedMatrix matrix(std::initializer_list<Slot> slots, std::int32_t expert = -1,
+                               kernels::RowOrder order = kernels::RowOrder::stacked) const {
     std::vector<WeightPart> parts;
     for (const Slot slot : slots) {
       if (const WeightUse* use = find(slot, expert)) parts.push_back(whole(*use));
     }
-    return parts.empty() ? kernels::PackedMatrix() : source_.matrix(parts);
+    return parts.empty() ? kernels::PackedMatrix() : source_.matrix(parts, order);
   }
   // The biases of those matrices one below the other, zeros for a part without one; empty if none has one.
   Vector bias(std::initializer_list<std::pair<Slot, Slot>> slots, std::int32_t expert = -1) const {
@@ -62,7 +63,7 @@ class LayerReader {
     return any ? out : Vector{};
   }
   GatedWeights gated(Slot gate, Slot up, Slot down, std::int32_t expert = -1) const {
-    return {matrix({gate, up}, expert), matrix({down}, expert), {}, {}};
+    return {matrix({gate, up}, expert, kernels::RowOrder::gate_up), matrix({down}, expert), {}, {}};
   }
   void add_biases(GatedWeights& w, std::pair<Slot, Slot> gate, std::pair<Slot, Slot> up, Slot down,
                   std::int32_t expert = -1) const {

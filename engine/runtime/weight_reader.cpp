@@ -130,7 +130,7 @@ WeightReader::Staged WeightReader::stage(const WeightPart& part) const {
   return staged;
 }
 
-kernels::PackedMatrix WeightReader::matrix(std::span<const WeightPart> parts) {
+kernels::PackedMatrix WeightReader::matrix(std::span<const WeightPart> parts, kernels::RowOrder order) {
   std::vector<Staged> staged;
   std::vector<MatrixView> views;
   std::int64_t rows = 0, bytes = 0;
@@ -144,7 +144,7 @@ kernels::PackedMatrix WeightReader::matrix(std::span<const WeightPart> parts) {
   for (const MatrixView& view : views) {
     if (view.type != type) type = WeightType::f32;
   }
-  kernels::PackedMatrix packed(type, rows, views.front().cols);
+  kernels::PackedMatrix packed(type, rows, views.front().cols, order);
   const auto pack = [&](std::int64_t begin, std::int64_t end, int) { kernels::pack_tiles(packed, views, begin, end); };
   if (team_ != nullptr) {
     team_->parallel_for(packed.tiles(), 1, pack);

@@ -28,7 +28,7 @@ class WeightReader : public WeightSource {
   Found find(const WeightUse& use) const;
 
   std::vector<float> vector(const WeightUse& use) override;
-  kernels::PackedMatrix matrix(std::span<const WeightPart> parts) override;
+  kernels::PackedMatrix matrix(std::span<const WeightPart> parts, kernels::RowOrder order) override;
   // What has been packed need not stay resident a second time.
   void finished(std::span<const WeightUse> uses) override;
 

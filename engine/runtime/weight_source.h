@@ -27,7 +27,8 @@ class WeightSource {
 
   virtual std::vector<float> vector(const WeightUse& use) = 0;
   // The parts one below the other. Types that differ are widened to f32.
-  virtual kernels::PackedMatrix matrix(std::span<const WeightPart> parts) = 0;
+  virtual kernels::PackedMatrix matrix(std::span<const WeightPart> parts,
+                                       kernels::RowOrder order = kernels::RowOrder::stacked) = 0;
   // These weights will not be asked for again.
   virtual void finished(std::span<const WeightUse>) {}
 };

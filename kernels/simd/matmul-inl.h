@@ -1,285 +1,237 @@
-// The product, for any instruction set: microkernels over tiles, and the blocking around them. Included
-// inside a target region; see target.h.
+// The blocking around the microkernels of a product, for any instruction set. Included inside a target
+// region; see target.h.
 //
-// A microkernel holds MR rows of x times T tiles of 16 outputs in registers over one block of K. Few rows
-// (decode) walk several tiles at once so that enough independent chains are in flight; many rows (prefill)
-// copy a chunk of x into a dense buffer that stays in L2 while each tile's block stays in L1 for all rows of
-// the chunk.
+// A microkernel holds MR rows of x times T tiles of 16 outputs in registers over one block of K, and adds to
+// sums kept in a buffer. Rows go in chunks and tiles in groups, so that a chunk's blocks of x and the group's
+// sums stay in L2, and a bundle of T tiles' blocks in L1 for all rows of the chunk. When a group has seen all
+// of K, its sums go through the epilogue to y.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {
 
-// The 16 weights of the first and the second k of a pair.
-template <WeightType W>
-struct Weights;
-
-template <>
-struct Weights<WeightType::f32> {
-  static constexpr std::int64_t kBytes = 4;
-  static Vec even(const std::byte* pair) { return load(reinterpret_cast<const float*>(pair)); }
-  static Vec odd(const std::byte* pair) { return load(reinterpret_cast<const float*>(pair) + kLanes); }
-};
-template <>
-struct Weights<WeightType::f16> {
-  static constexpr std::int64_t kBytes = 2;
-  static Vec even(const std::byte* pair) { return load_f16(reinterpret_cast<const std::uint16_t*>(pair)); }
-  static Vec odd(const std::byte* pair) {
-    return load_f16(reinterpret_cast<const std::uint16_t*>(pair) + kLanes);
-  }
-};
-template <>
-struct Weights<WeightType::bf16> {
-  static constexpr std::int64_t kBytes = 2;
-  static Vec even(const std::byte* pair) {
-    return load_bf16_even(reinterpret_cast<const std::uint16_t*>(pair));
-  }
-  static Vec odd(const std::byte* pair) {
-    return load_bf16_odd(reinterpret_cast<const std::uint16_t*>(pair));
-  }
-};
-
-// One block: x rows at x + r * ldx, weights k [0, kn) of T tiles at tile + t * tile_stride; y is written
-// (first) or added to. `valid` outputs of the last tile exist.
+// T tiles from `weights` on (`tile_stride` bytes apart) times MR rows from `x` on, over `count` inputs.
+// sums[t * sum_stride + r * 16 + lane] are written (first) or added to.
 struct MicroArgs {
-  const std::byte* tile;
+  const std::byte* weights;
   std::int64_t tile_stride;
-  const float* x;
-  std::int64_t ldx, kn;
-  float* y;
-  std::int64_t ldy;
+  const std::byte* x;
+  const InputGroups* groups;    // int8 alone
+  const std::uint16_t* scales;  // int8 alone: f16, of the first tile
+  std::int64_t scale_stride;    // numbers from tile to tile
+  std::int64_t count;
+  float* sums;
+  std::int64_t sum_stride;
   bool first;
-  int valid;
 };
-
-// sums[t][r] += w * x for one k of every tile and row.
-template <int MR, int T, typename LoadWeights>
-inline __attribute__((always_inline)) void step(Vec (&sums)[T][MR], const float* x, std::int64_t ldx,
-                                                LoadWeights load_weights) {
-  MOE_UNROLL
-  for (int t = 0; t < T; ++t) {
-    Vec w = load_weights(t);
-    if constexpr (MR > 1) keep_order(w);  // else each use would load it again
-    MOE_UNROLL
-    for (int r = 0; r < MR; ++r) {
-      sums[t][r] = fma(w, set1(x[r * ldx]), sums[t][r]);
-      keep_order(sums[t][r]);
-    }
-  }
-}
-
-// The last tile of a matrix whose rows are no multiple of 16.
-__attribute__((noinline)) void finish_partial(const MicroArgs& args, int tile, int rows, const float* block) {
-  for (int r = 0; r < rows; ++r) {
-    float* y = args.y + r * args.ldy + tile * kLanes;
-    for (int lane = 0; lane < args.valid; ++lane) {
-      y[lane] = args.first ? block[r * kLanes + lane] : y[lane] + block[r * kLanes + lane];
-    }
-  }
-}
-
-template <WeightType W, int MR, int T>
-void micro(const MicroArgs& args) {
-  alignas(64) float block[T][MR][kLanes];
-  for (int t = 0; t < T; ++t) {
-    MOE_UNROLL
-    for (int r = 0; r < MR; ++r) {
-      _mm_prefetch(reinterpret_cast<const char*>(args.y + r * args.ldy + t * kLanes), _MM_HINT_T0);
-    }
-  }
-  {
-    Vec sums[T][MR];
-    MOE_UNROLL
-    for (int t = 0; t < T; ++t) {
-      MOE_UNROLL
-      for (int r = 0; r < MR; ++r) sums[t][r] = zero();
-    }
-    const std::byte* tile = args.tile;
-    const std::int64_t stride = args.tile_stride, ldx = args.ldx;
-    const float* x = args.x;
-    for (std::int64_t pair = args.kn / 2; pair > 0; --pair) {
-      step<MR, T>(sums, x, ldx, [&](int t) { return Weights<W>::even(tile + t * stride); });
-      step<MR, T>(sums, x + 1, ldx, [&](int t) { return Weights<W>::odd(tile + t * stride); });
-      x += 2;
-      tile += 2 * kLanes * Weights<W>::kBytes;
-    }
-    if (args.kn % 2 != 0)
-      step<MR, T>(sums, x, ldx, [&](int t) { return Weights<W>::even(tile + t * stride); });
-    MOE_UNROLL
-    for (int t = 0; t < T; ++t) {
-      MOE_UNROLL
-      for (int r = 0; r < MR; ++r) store(block[t][r], sums[t][r]);
-    }
-  }
-  const int whole = args.valid == kLanes ? T : T - 1;
-  for (int t = 0; t < whole; ++t) {
-    MOE_UNROLL
-    for (int r = 0; r < MR; ++r) {
-      float* y = args.y + r * args.ldy + t * kLanes;
-      store(y, args.first ? load(block[t][r]) : add(load(y), load(block[t][r])));
-    }
-  }
-  if (whole < T) finish_partial(args, T - 1, MR, &block[T - 1][0][0]);
-}
-
 using Micro = void (*)(const MicroArgs&);
 
-// Tiles a microkernel of MR rows walks at once.
-constexpr int max_tiles(int rows) { return rows >= kMicroRows ? 1 : kMicroRows / rows; }
-
-// kMicros<W>[rows - 1][tiles - 1]; null where rows x tiles would not fit the registers.
-template <WeightType W, int MR, int T>
+// Kernels of MR rows and 1, 2 or 4 tiles; null where the sums would not fit the registers.
+template <template <int, int> class Kernel, int MR, int T>
 constexpr Micro micro_or_null() {
-  if constexpr (T <= max_tiles(MR)) {
-    return micro<W, MR, T>;
+  if constexpr (MR * T <= kSumVecs) {
+    return Kernel<MR, T>::run;
   } else {
     return nullptr;
   }
 }
-template <WeightType W, int MR, int... T>
-constexpr std::array<Micro, kMicroRows> micros_of_rows(std::integer_sequence<int, T...>) {
-  return {micro_or_null<W, MR, T + 1>()...};
+struct MicroSet {
+  Micro by_log_tiles[3];
+};
+template <template <int, int> class Kernel, int... R>
+constexpr std::array<MicroSet, sizeof...(R)> micro_sets(std::integer_sequence<int, R...>) {
+  return {MicroSet{{micro_or_null<Kernel, R + 1, 1>(), micro_or_null<Kernel, R + 1, 2>(),
+                    micro_or_null<Kernel, R + 1, 4>()}}...};
 }
-template <WeightType W, int... R>
-constexpr std::array<std::array<Micro, kMicroRows>, kMicroRows> all_micros(
-    std::integer_sequence<int, R...> rows) {
-  return {micros_of_rows<W, R + 1>(rows)...};
-}
-template <WeightType W>
-constexpr auto kMicros = all_micros<W>(std::make_integer_sequence<int, kMicroRows>());
+using MicroTable = std::array<MicroSet, kMicroRows>;
+template <template <int, int> class Kernel>
+constexpr MicroTable kMicros = micro_sets<Kernel>(std::make_integer_sequence<int, kMicroRows>());
 
-// Rows of the next panel out of `left`. Small panels need several tiles to keep the multipliers busy, and
-// four rows fit no whole number of times into the registers: ten rows are better two fives than six and four.
+inline Micro find_micro(const MicroTable& table, int rows, int tiles) {
+  return table[static_cast<std::size_t>(rows - 1)].by_log_tiles[tiles / 2];
+}
+
+// A kind of product: its microkernels, and where their operands lie.
+struct Family {
+  const MicroTable* direct;     // on the tiles as they are; null: there are none, every block is unpacked
+  const MicroTable* unpacked;   // on blocks that `unpack` made; null: never unpacked
+  std::int64_t unpacked_bytes;  // of a block of a tile
+  std::int64_t (*offset)(std::int64_t cols,
+                         std::int64_t k);  // of weight k in a tile, k a multiple of kBlockK
+  void (*unpack)(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
+                 std::byte* out);
+  std::int64_t chunk_rows;
+};
+
+// The most tiles a microkernel of so many rows walks at once.
+constexpr int max_tiles(int rows) { return 4 * rows <= kSumVecs ? 4 : 2 * rows <= kSumVecs ? 2 : 1; }
 inline int panel_rows(std::int64_t left) {
-  if (left == kMicroRows + 4) return (kMicroRows + 4) / 2;
   return static_cast<int>(std::min<std::int64_t>(left, kMicroRows));
 }
 
-// At most kMicroRows rows: all of K for a few tiles, then the next tiles.
-template <WeightType W>
-void multiply_few(const PackedMatrix& w, const float* x, std::ptrdiff_t ldx, int rows, float* y,
-                  std::ptrdiff_t ldy, std::int64_t n_begin, std::int64_t n_end) {
-  const std::int64_t cols = w.cols(), bytes_per_k = kLanes * weight_bytes(W);
-  const std::int64_t tile_end = (n_end + kLanes - 1) / kLanes;
-  for (std::int64_t index = n_begin / kLanes; index < tile_end;) {
-    const int tiles = static_cast<int>(std::min<std::int64_t>(max_tiles(rows), tile_end - index));
-    const int valid = static_cast<int>(std::min<std::int64_t>(kLanes, n_end - (index + tiles - 1) * kLanes));
-    const Micro kernel = kMicros<W>[static_cast<std::size_t>(rows - 1)][static_cast<std::size_t>(tiles - 1)];
-    for (std::int64_t k = 0; k < cols; k += kBlockK) {
-      kernel({w.tile(index) + k * bytes_per_k, w.tile_bytes(), x + k, ldx,
-              std::min<std::int64_t>(kBlockK, cols - k), y + index * kLanes, ldy, k == 0, valid});
-    }
-    index += tiles;
+inline Vec activate(const Epilogue& epilogue, Vec gate, Vec up) {
+  switch (epilogue.activation) {
+    case Activation::silu:
+      return silu_gate(gate, up);
+    case Activation::gelu_tanh:
+      return gelu_tanh_gate(gate, up);
+    case Activation::clamped_swiglu:
+      return clamped_swiglu_gate(gate, up, set1(epilogue.alpha), set1(epilogue.limit));
   }
+  return gate;
 }
 
-constexpr std::int64_t kChunkRows = 96;  // 96 x 256 floats of x: a fifth of the smallest L2 we care for
+// One product's operands, and the sums of the current chunk and group.
+class Product {
+ public:
+  Product(const Family& family, const PackedMatrix& w, const InputRows& x, const Epilogue& epilogue, float* y,
+          std::ptrdiff_t ldy)
+      : family_(family), w_(w), x_(x), epilogue_(epilogue), y_(y), ldy_(ldy) {}
 
-// One chunk and one block of K: the chunk's part of x, dense.
-struct ChunkBlock {
-  const float* x;  // [rows][kBlockK]
-  std::int64_t rows, k, kn;
-  float* y;
-  std::ptrdiff_t ldy;
+  void run(std::int64_t n_begin, std::int64_t n_end) {
+    n_end_ = n_end;
+    const std::int64_t factor = gated() ? 2 : 1;
+    const std::int64_t tile_begin = n_begin / kLanes * factor;
+    const std::int64_t tile_end = (n_end + kLanes - 1) / kLanes * factor;
+    for (row_ = 0; row_ < x_.rows; row_ += rows_) {
+      begin_chunk();
+      for (std::int64_t tile = tile_begin; tile < tile_end; tile += group_tiles_) {
+        group(tile, std::min<std::int64_t>(tile_end, tile + group_tiles_), tile_end);
+      }
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kGroupTiles = 8;
+
+  bool gated() const { return w_.order() == RowOrder::gate_up; }
+
+  // Chunks and panels of nearly equal size, so that none is left with a few rows.
+  void begin_chunk() {
+    const std::int64_t left = x_.rows - row_;
+    const std::int64_t chunks = (left + family_.chunk_rows - 1) / family_.chunk_rows;
+    rows_ = (left + chunks - 1) / chunks;
+    if (chunks > 1) rows_ = (rows_ + kMicroRows - 1) / kMicroRows * kMicroRows;
+    panels_ = (rows_ + kMicroRows - 1) / kMicroRows;
+    tiles_ = max_tiles(static_cast<int>((rows_ + panels_ - 1) / panels_));
+    // Few rows: all of K for a few tiles, read from memory in one go.
+    group_tiles_ = panels_ == 1 ? std::max(tiles_, 2) : kGroupTiles;
+    unpack_ = family_.direct == nullptr || (family_.unpacked != nullptr && panels_ > 2);
+    static thread_local Scratch scratch;
+    const std::int64_t sums = group_tiles_ * rows_ * kLanes;
+    sums_ = scratch.floats(sums + tiles_ * family_.unpacked_bytes / 4);
+    blocks_ = reinterpret_cast<std::byte*>(sums_ + sums);
+  }
+
+  void group(std::int64_t begin, std::int64_t end, std::int64_t tile_end) {
+    begin_ = begin;
+    if (w_.cols() == 0) std::fill_n(sums_, (end - begin) * rows_ * kLanes, 0.0F);
+    for (std::int64_t k = 0; k < w_.cols(); k += kBlockK) {
+      for (std::int64_t tile = begin; tile < end;) {
+        int tiles = tiles_;
+        while (tiles > end - tile) tiles /= 2;
+        // The block that comes next: the following bundle's, or the next one of this group.
+        const bool last = tile + tiles >= end;
+        const std::int64_t next_tile = !last ? tile + tiles : k + kBlockK < w_.cols() ? begin : end;
+        const std::int64_t next_k = !last ? k : k + kBlockK < w_.cols() ? k + kBlockK : 0;
+        bundle(tile, tiles, k, next_tile < tile_end ? next_tile : tile, next_k);
+        tile += tiles;
+      }
+    }
+    for (std::int64_t r = 0; r < rows_; ++r) {
+      if (gated()) {
+        for (std::int64_t tile = begin; tile < end; tile += 2) finish(tile / 2 * kLanes, r, gate(tile, r));
+      } else {
+        for (std::int64_t tile = begin; tile < end; ++tile)
+          finish(tile * kLanes, r, with_bias(tile * kLanes, sum(tile, r)));
+      }
+    }
+  }
+
+  const std::byte* weights(std::int64_t tile, std::int64_t k) const {
+    return w_.tile(tile) + family_.offset(w_.cols(), k);
+  }
+
+  // `tiles` tiles of the group times all rows of the chunk, over one block of K.
+  void bundle(std::int64_t tile, int tiles, std::int64_t k, std::int64_t next_tile, std::int64_t next_k) {
+    MicroArgs args;
+    args.count = std::min<std::int64_t>(kBlockK, w_.cols() - k);
+    args.weights = weights(tile, k);
+    args.tile_stride = w_.tile_bytes();
+    args.scales = tile_scales(w_.tile(tile)) + k / kQuantGroup * kLanes;
+    args.scale_stride = w_.tile_bytes() / 2;
+    args.first = k == 0;
+    args.sum_stride = rows_ * kLanes;
+    const MicroTable* table = family_.direct;
+    if (unpack_) {
+      for (int t = 0; t < tiles; ++t) {
+        family_.unpack(w_, tile + t, k, args.count, blocks_ + t * family_.unpacked_bytes);
+      }
+      args.weights = blocks_;
+      args.tile_stride = family_.unpacked_bytes;
+      table = family_.unpacked;
+    }
+    const std::int64_t block = k / kBlockK;
+    // The next bundle's blocks are fetched in equal parts between the panels.
+    const std::int64_t block_bytes = family_.offset(w_.cols(), kBlockK) - family_.offset(w_.cols(), 0);
+    const std::int64_t share = panels_ == 1 ? 0 : (block_bytes / panels_ + 63) / 64 * 64;
+    for (std::int64_t panel = 0; panel < panels_; ++panel) {
+      const std::int64_t row = rows_ * panel / panels_, count = rows_ * (panel + 1) / panels_ - row;
+      args.x = x_.block(block, row_ + row);
+      args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
+      args.sums = sums_ + ((tile - begin_) * rows_ + row) * kLanes;
+      find_micro(*table, static_cast<int>(count), tiles)(args);
+      for (int t = 0; t < tiles && share > 0; ++t) {
+        const std::byte* ahead = weights(next_tile + t, next_k) + panel * share;
+        for (std::int64_t at = 0; at < share; at += 64) {
+          _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T1);
+        }
+      }
+    }
+  }
+
+  Vec sum(std::int64_t tile, std::int64_t r) const {
+    return load(sums_ + ((tile - begin_) * rows_ + r) * kLanes);
+  }
+
+  Vec with_bias(std::int64_t row, Vec v) const {
+    if (epilogue_.bias == nullptr) return v;
+    // A bias may end within the last tile; for gate rows what follows is another's bias and goes unused.
+    const std::int64_t left = w_.rows() - row;
+    return add(v, left >= kLanes ? load(epilogue_.bias + row) : load_partial(epilogue_.bias + row, left));
+  }
+  Vec gate(std::int64_t tile, std::int64_t r) const {
+    const std::int64_t n = tile / 2 * kLanes;
+    return activate(epilogue_, with_bias(n, sum(tile, r)), with_bias(w_.outputs() + n, sum(tile + 1, r)));
+  }
+
+  // Outputs n and on of row r of the chunk.
+  void finish(std::int64_t n, std::int64_t r, Vec v) const {
+    float* y = y_ + (row_ + r) * ldy_ + n;
+    const float* residual = epilogue_.residual == nullptr
+                                ? nullptr
+                                : epilogue_.residual + (row_ + r) * epilogue_.residual_stride + n;
+    if (const std::int64_t left = n_end_ - n; left < kLanes) {
+      if (residual != nullptr) v = add(load_partial(residual, left), v);
+      return store_partial(y, v, left);
+    }
+    if (residual != nullptr) v = add(load(residual), v);
+    store(y, v);
+  }
+
+  const Family& family_;
+  const PackedMatrix& w_;
+  const InputRows& x_;
+  const Epilogue& epilogue_;
+  float* y_;
+  std::ptrdiff_t ldy_;
+  std::int64_t n_end_ = 0;
+  // The current chunk and group.
+  std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0, begin_ = 0;
+  int tiles_ = 1;
+  bool unpack_ = false;
+  float* sums_ = nullptr;        // [tile of the group][row of the chunk][16]
+  std::byte* blocks_ = nullptr;  // unpacked
 };
-
-// Rows [row, row + count) of a chunk times `tiles` tiles from `index` on.
-template <WeightType W>
-inline void multiply_panel(const PackedMatrix& w, const ChunkBlock& chunk, std::int64_t row, int count,
-                           std::int64_t index, int tiles, std::int64_t n_end) {
-  const int valid = static_cast<int>(std::min<std::int64_t>(kLanes, n_end - (index + tiles - 1) * kLanes));
-  kMicros<W>[static_cast<std::size_t>(count - 1)][static_cast<std::size_t>(tiles - 1)](
-      {w.tile(index) + chunk.k * kLanes * weight_bytes(W), w.tile_bytes(), chunk.x + row * kBlockK, kBlockK,
-       chunk.kn, chunk.y + row * chunk.ldy + index * kLanes, chunk.ldy, chunk.k == 0, valid});
-}
-
-// Tiles [begin, end), a group small enough that its blocks stay in L2 until the last rows have used them too.
-template <WeightType W>
-void multiply_group(const PackedMatrix& w, const ChunkBlock& chunk, std::int64_t begin, std::int64_t end,
-                    std::int64_t tile_end, std::int64_t n_end) {
-  const std::int64_t block_bytes = chunk.kn * kLanes * weight_bytes(W);
-  // The next tile's block is fetched in equal parts between the panels.
-  const std::int64_t share = (block_bytes * kMicroRows / chunk.rows + 63) / 64 * 64;
-  std::int64_t few_begin = chunk.rows;  // rows of a last panel that wants several tiles at once
-  for (std::int64_t index = begin; index < end; ++index) {
-    const std::byte* ahead =
-        w.tile(index + 1 < tile_end ? index + 1 : index) + chunk.k * kLanes * weight_bytes(W);
-    const std::byte* const ahead_end = ahead + block_bytes;
-    for (std::int64_t row = 0; row < chunk.rows;) {
-      const int count = panel_rows(chunk.rows - row);
-      if (max_tiles(count) > 1) {
-        few_begin = row;
-        break;
-      }
-      multiply_panel<W>(w, chunk, row, count, index, 1, n_end);
-      row += count;
-      for (const std::byte* stop = std::min(ahead + share, ahead_end); ahead < stop; ahead += 64) {
-        _mm_prefetch(reinterpret_cast<const char*>(ahead), _MM_HINT_T1);
-      }
-    }
-  }
-  if (const int count = static_cast<int>(chunk.rows - few_begin); count > 0) {
-    for (std::int64_t index = begin; index < end;) {
-      const int tiles = static_cast<int>(std::min<std::int64_t>(max_tiles(count), end - index));
-      multiply_panel<W>(w, chunk, few_begin, count, index, tiles, n_end);
-      index += tiles;
-    }
-  }
-}
-
-template <WeightType W>
-void multiply_many(const PackedMatrix& w, const float* x, std::ptrdiff_t ldx, std::int64_t rows, float* y,
-                   std::ptrdiff_t ldy, std::int64_t n_begin, std::int64_t n_end) {
-  alignas(64) static thread_local float dense[kChunkRows * kBlockK];
-  const std::int64_t cols = w.cols();
-  const std::int64_t tile_end = (n_end + kLanes - 1) / kLanes;
-  for (std::int64_t begin = 0; begin < rows;) {
-    // Chunks of whole panels and nearly equal size, so that none is left with a few rows.
-    const std::int64_t chunks_left = (rows - begin + kChunkRows - 1) / kChunkRows;
-    const std::int64_t equal = (rows - begin + chunks_left - 1) / chunks_left;
-    const std::int64_t chunk_rows =
-        std::min(rows - begin, (equal + kMicroRows - 1) / kMicroRows * kMicroRows);
-    for (std::int64_t k = 0; k < cols; k += kBlockK) {
-      const std::int64_t kn = std::min<std::int64_t>(kBlockK, cols - k);
-      for (std::int64_t r = 0; r < chunk_rows; ++r) {
-        std::memcpy(dense + r * kBlockK, x + (begin + r) * ldx + k,
-                    static_cast<std::size_t>(kn) * sizeof(float));
-      }
-      const ChunkBlock chunk = {dense, chunk_rows, k, kn, y + begin * ldy, ldy};
-      for (std::int64_t index = n_begin / kLanes; index < tile_end; index += kMicroRows) {
-        multiply_group<W>(w, chunk, index, std::min<std::int64_t>(tile_end, index + kMicroRows), tile_end,
-                          n_end);
-      }
-    }
-    begin += chunk_rows;
-  }
-}
-
-template <WeightType W>
-void multiply(const PackedMatrix& w, const float* x, std::ptrdiff_t ldx, std::int64_t rows, float* y,
-              std::ptrdiff_t ldy, std::int64_t n_begin, std::int64_t n_end) {
-  if (rows <= kMicroRows) {
-    multiply_few<W>(w, x, ldx, static_cast<int>(rows), y, ldy, n_begin, n_end);
-  } else {
-    multiply_many<W>(w, x, ldx, rows, y, ldy, n_begin, n_end);
-  }
-}
-
-void matmul(const PackedMatrix& w, const float* x, std::ptrdiff_t ldx, std::int64_t rows, float* y,
-            std::ptrdiff_t ldy, std::int64_t n_begin, std::int64_t n_end) {
-  if (rows <= 0 || n_begin >= n_end) return;
-  if (w.cols() == 0) {
-    for (std::int64_t r = 0; r < rows; ++r) std::fill(y + r * ldy + n_begin, y + r * ldy + n_end, 0.0F);
-    return;
-  }
-  switch (w.type()) {
-    case WeightType::f32:
-      return multiply<WeightType::f32>(w, x, ldx, rows, y, ldy, n_begin, n_end);
-    case WeightType::f16:
-      return multiply<WeightType::f16>(w, x, ldx, rows, y, ldy, n_begin, n_end);
-    case WeightType::bf16:
-      return multiply<WeightType::bf16>(w, x, ldx, rows, y, ldy, n_begin, n_end);
-  }
-}
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

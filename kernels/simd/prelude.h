@@ -12,7 +12,10 @@
 #include <limits>
 #include <utility>
 
+#include "kernels/quantise.h"
+#include "kernels/scalar.h"
 #include "kernels/scalar_math.h"
 #include "kernels/scratch.h"
 #include "kernels/simd/target.h"
 #include "kernels/tables.h"
+#include "kernels/tile_layout.h"

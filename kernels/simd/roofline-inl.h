@@ -14,7 +14,6 @@ float read_all(const float* x, std::int64_t n) {
 }
 
 constexpr int kChains = kMicroRows;
-constexpr std::int64_t kFlopsPerBurn = std::int64_t{2} * kLanes * kChains;
 
 float burn(std::int64_t iterations) {
   const Vec factor = set1(0.999F), step = set1(1e-3F);
@@ -31,6 +30,7 @@ float burn(std::int64_t iterations) {
   for (int c = 1; c < kChains; ++c) all = add(all, sums[c]);
   return tree_sum(all);
 }
+constexpr RooflineKernels::Burn kBurnF32 = {burn, std::int64_t{2} * kLanes * kChains};
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

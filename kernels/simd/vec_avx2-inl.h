@@ -3,7 +3,11 @@
 namespace moe::kernels::avx2 {
 namespace {
 
-inline constexpr int kMicroRows = 6;  // rows of x a microkernel holds: 6 x 2 sums, 2 weights, 1 input, 1 mask
+// The register file in units of Vec; the sums and the rows of x a microkernel may hold: 6 x 2 registers of sums, 2 of
+// weights, 1 input, 1 mask.
+inline constexpr int kVecs = 8;
+inline constexpr int kSumVecs = 6;
+inline constexpr int kMicroRows = 6;
 
 struct Vec {
   __m256 lo, hi;

@@ -3,7 +3,10 @@
 namespace moe::kernels::MOE_SIMD {
 namespace {
 
-inline constexpr int kMicroRows = 12;  // rows of x a microkernel holds
+// The register file in units of Vec; the sums and the rows of x a microkernel may hold.
+inline constexpr int kVecs = 32;
+inline constexpr int kSumVecs = 28;
+inline constexpr int kMicroRows = 14;
 
 using Vec = __m512;
 using Mask = __mmask16;

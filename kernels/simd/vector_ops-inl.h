@@ -86,22 +86,22 @@ void rope(float* x, int heads, std::ptrdiff_t head_stride, const float* cos, con
   }
 }
 
-void silu_mul(const float* gate, const float* up, std::int64_t n, float* out) {
-  map(gate, up, n, out, [](Vec g, Vec u) { return mul(silu(g), u); });
+inline Vec silu_gate(Vec gate, Vec up) { return mul(silu(gate), up); }
+inline Vec gelu_tanh_gate(Vec gate, Vec up) { return mul(gelu_tanh(gate), up); }
+inline Vec clamped_swiglu_gate(Vec gate, Vec up, Vec alpha, Vec limit) {
+  const Vec one = set1(1.0F);
+  gate = min(limit, gate);
+  up = max(negate(limit), min(limit, up));
+  return mul(add(up, one), div(gate, add(one, exp(negate(mul(alpha, gate))))));
 }
 
+void silu_mul(const float* gate, const float* up, std::int64_t n, float* out) { map(gate, up, n, out, silu_gate); }
 void gelu_tanh_mul(const float* gate, const float* up, std::int64_t n, float* out) {
-  map(gate, up, n, out, [](Vec g, Vec u) { return mul(gelu_tanh(g), u); });
+  map(gate, up, n, out, gelu_tanh_gate);
 }
-
 void clamped_swiglu(const float* gate, const float* up, float alpha, float limit, std::int64_t n,
                     float* out) {
-  const Vec most = set1(limit), least = set1(-limit), one = set1(1.0F);
-  map(gate, up, n, out, [&](Vec g, Vec u) {
-    g = min(most, g);
-    u = max(least, min(most, u));
-    return mul(add(u, one), div(g, add(one, exp(negate(mul(set1(alpha), g))))));
-  });
+  map(gate, up, n, out, [a = set1(alpha), l = set1(limit)](Vec g, Vec u) { return clamped_swiglu_gate(g, u, a, l); });
 }
 
 // Sum of exp(x - m) over n elements in the lanes of the definition; the exponentials go to y unless it is

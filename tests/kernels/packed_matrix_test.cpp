@@ -22,7 +22,7 @@ void expect_rows(const PackedMatrix& matrix, const std::vector<float>& values) {
 }
 
 TEST(PackedMatrix, RowsComeBackInEveryTypeAndShape) {
-  for (const WeightType type : weight_types()) {
+  for (const WeightType type : float_types()) {
     for (const std::int64_t rows : {1, 15, 16, 17, 50}) {
       for (const std::int64_t cols : {1, 2, 7, 64, 301}) {
         const StoredMatrix stored(type, rows, cols, 3);
@@ -30,8 +30,8 @@ TEST(PackedMatrix, RowsComeBackInEveryTypeAndShape) {
         EXPECT_EQ(matrix.rows(), rows);
         EXPECT_EQ(matrix.cols(), cols);
         EXPECT_EQ(matrix.type(), type);
-        EXPECT_GE(matrix.bytes(), rows * cols * weight_bytes(type));
-        EXPECT_LE(matrix.bytes(), (rows + 15) * (cols + 1) * weight_bytes(type));
+        EXPECT_GE(matrix.bytes(), stored_bytes(type, rows, cols));
+        EXPECT_LE(matrix.bytes(), stored_bytes(type, rows + 15, cols + 1));
         EXPECT_EQ(reinterpret_cast<std::uintptr_t>(matrix.tile(0)) % 64, 0U);
         expect_rows(matrix, stored.values);
       }
@@ -70,6 +70,24 @@ TEST(PackedMatrix, StridesReadTransposedAndInterleavedTensors) {
     const std::int64_t from = r < 6 ? 2 * r : 2 * (r - 6) + 1;
     ASSERT_EQ(row_of(split, r)[7], stored.values[static_cast<std::size_t>(from * 40 + 7)]);
   }
+}
+
+TEST(PackedMatrix, GateAndUpRowsAlternateByTiles) {
+  for (const WeightType type : weight_types()) {
+    const StoredMatrix stored(type == WeightType::f16 || type == WeightType::bf16 ? type : WeightType::f32, 50, 70, 8);
+    MatrixView gate = stored.view, up = stored.view;
+    gate.rows = up.rows = 25;
+    up.data += 25 * stored.view.row_stride_bytes;
+    const PackedMatrix matrix = pack(std::vector{gate, up}, type, RowOrder::gate_up);
+    EXPECT_EQ(matrix.outputs(), 25);
+    EXPECT_EQ(matrix.tiles(), 4);
+    EXPECT_EQ(matrix.row_of(0, 3), 3);
+    EXPECT_EQ(matrix.row_of(1, 3), 25 + 3);
+    EXPECT_EQ(matrix.row_of(3, 8), 25 + 24);
+    EXPECT_EQ(matrix.row_of(2, 9), -1);
+    expect_rows(matrix, values_of(pack(std::vector{gate, up}, type)));
+  }
+  EXPECT_THROW(PackedMatrix(WeightType::f32, 3, 8, RowOrder::gate_up), std::invalid_argument);
 }
 
 TEST(PackedMatrix, UnalignedDataAndWideningIntoF32) {

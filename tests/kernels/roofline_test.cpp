@@ -12,9 +12,11 @@ TEST(Roofline, LimitsArePlausible) {
     const double bandwidth = measure_read_bandwidth(*table, team, std::int64_t{8} << 20, 0.02);
     EXPECT_GT(bandwidth, 1e5) << table->name;
     EXPECT_LT(bandwidth, 1e13) << table->name;
-    const double peak = measure_fma_peak(*table, team, 0.02);
-    EXPECT_GT(peak, 1e5) << table->name;
-    EXPECT_LT(peak, 1e13) << table->name;
+    for (const Compute compute : {Compute::f32, Compute::bf16, Compute::int8}) {
+      const double peak = measure_compute_peak(*table, team, compute, 0.02);
+      EXPECT_GT(peak, 1e5) << table->name << " " << compute_name(compute);
+      EXPECT_LT(peak, 1e13) << table->name << " " << compute_name(compute);
+    }
   }
 }
 

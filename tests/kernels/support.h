@@ -42,14 +42,14 @@ inline std::uint16_t to_f16(float value) {
                                     ((bits >> 13) & 0x3FF));
 }
 
-// A random matrix stored in `type`, with the values it stands for.
+// A random matrix stored in `type` of float, with the values it stands for.
 struct StoredMatrix {
   std::vector<std::byte> bytes;
   std::vector<float> values;  // [rows][cols]
   MatrixView view;
 
   StoredMatrix(WeightType type, std::int64_t rows, std::int64_t cols, std::uint32_t seed)
-      : bytes(static_cast<std::size_t>(rows * cols * weight_bytes(type))),
+      : bytes(static_cast<std::size_t>(stored_bytes(type, rows, cols))),
         values(random_floats(static_cast<std::size_t>(rows * cols), seed)) {
     for (std::size_t i = 0; i < values.size(); ++i) {
       if (type == WeightType::f32) {
@@ -76,9 +76,49 @@ inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) 
          (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
-inline const std::vector<WeightType>& weight_types() {
+// Types that checkpoints store and matrices keep as they are, and all that matrices can have.
+inline const std::vector<WeightType>& float_types() {
   static const std::vector<WeightType> types = {WeightType::f32, WeightType::f16, WeightType::bf16};
   return types;
+}
+inline const std::vector<WeightType>& weight_types() {
+  static const std::vector<WeightType> types = {WeightType::f32, WeightType::f16, WeightType::bf16,
+                                                WeightType::q8, WeightType::q4};
+  return types;
+}
+// What products with this type can compute in.
+inline std::vector<Compute> computes_of(WeightType type) {
+  std::vector<Compute> computes;
+  for (const Compute compute : {Compute::f32, Compute::bf16, Compute::int8}) {
+    if (product_compute(type, compute) == compute) computes.push_back(compute);
+  }
+  return computes;
+}
+
+// A random matrix in `type`, quantised from f32 where the type says so.
+inline PackedMatrix random_matrix(WeightType type, std::int64_t rows, std::int64_t cols, std::uint32_t seed,
+                                  RowOrder order = RowOrder::stacked) {
+  const bool is_float = type == WeightType::f32 || type == WeightType::f16 || type == WeightType::bf16;
+  const StoredMatrix stored(is_float ? type : WeightType::f32, rows, cols, seed);
+  return pack(std::vector{stored.view}, type, order);
+}
+// The numbers a matrix holds, row by row.
+inline std::vector<float> values_of(const PackedMatrix& matrix) {
+  std::vector<float> values(static_cast<std::size_t>(matrix.rows() * matrix.cols()));
+  for (std::int64_t r = 0; r < matrix.rows(); ++r) gather_row(matrix, r, values.data() + r * matrix.cols());
+  return values;
+}
+
+// The product by one call for all outputs; inputs [rows][cols] without gaps.
+inline std::vector<float> multiply(const KernelTable& table, const PackedMatrix& w,
+                                   const std::vector<float>& x, std::int64_t rows,
+                                   Compute compute = Compute::f32, const Epilogue& epilogue = {}) {
+  PackedInput input;
+  input.bind(table, compute, x.data(), w.cols(), rows, w.cols());
+  table.prepare(input, 0, rows);
+  std::vector<float> y(static_cast<std::size_t>(rows * w.outputs()), -7.0F);
+  table.matmul(w, input.all(), epilogue, y.data(), w.outputs(), 0, w.outputs());
+  return y;
 }
 
 // Tables that this processor runs.

@@ -81,28 +81,6 @@ TEST(ThreadTeam, ExceptionsReachTheCallerAndTheTeamLivesOn) {
   }
 }
 
-TEST(ThreadTeam, ThreadsChangeNoBitOfAProduct) {
-  const StoredMatrix stored(WeightType::bf16, 203, 300, 1);
-  const PackedMatrix w = pack(std::vector{stored.view});
-  const std::vector<float> x = random_floats(10 * 300, 2);
-  std::vector<float> expected(10 * 203);
-  scalar_table().matmul(w, x.data(), 300, 10, expected.data(), 203, 0, 203);
-  for (const KernelTable* table : machine_tables()) {
-    for (int n = 1; n <= 8; ++n) {
-      ThreadTeam team(n);
-      std::vector<float> y(expected.size());
-      team.parallel_for(203, row_granularity(), [&](std::int64_t begin, std::int64_t end, int) {
-        table->matmul(w, x.data(), 300, 10, y.data(), 203, begin, end);
-      });
-      if (std::string_view(table->name) == "openblas") {
-        for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], expected[i], 1e-4);
-      } else {
-        ASSERT_TRUE(same_bits(expected, y)) << table->name << " " << n << " threads";
-      }
-    }
-  }
-}
-
 TEST(ThreadTeam, DefaultCountFollowsTheEnvironment) {
   const char* before = std::getenv("OMP_NUM_THREADS");
   const std::string saved = before == nullptr ? "" : before;

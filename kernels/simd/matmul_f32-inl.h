@@ -1,0 +1,192 @@
+// Products in f32: chains of fused multiply-adds over blocks of K. Included inside a target region; see
+// target.h.
+
+namespace moe::kernels::MOE_SIMD {
+namespace {
+
+// The 16 weights of the first and the second k of a pair.
+template <WeightType W>
+struct Weights;
+
+template <>
+struct Weights<WeightType::f32> {
+  static constexpr std::int64_t kBytes = 4;
+  static Vec even(const std::byte* pair) { return load(reinterpret_cast<const float*>(pair)); }
+  static Vec odd(const std::byte* pair) { return load(reinterpret_cast<const float*>(pair) + kLanes); }
+};
+template <>
+struct Weights<WeightType::f16> {
+  static constexpr std::int64_t kBytes = 2;
+  static Vec even(const std::byte* pair) { return load_f16(reinterpret_cast<const std::uint16_t*>(pair)); }
+  static Vec odd(const std::byte* pair) {
+    return load_f16(reinterpret_cast<const std::uint16_t*>(pair) + kLanes);
+  }
+};
+template <>
+struct Weights<WeightType::bf16> {
+  static constexpr std::int64_t kBytes = 2;
+  static Vec even(const std::byte* pair) {
+    return load_bf16_even(reinterpret_cast<const std::uint16_t*>(pair));
+  }
+  static Vec odd(const std::byte* pair) {
+    return load_bf16_odd(reinterpret_cast<const std::uint16_t*>(pair));
+  }
+};
+
+// sums[t][r] += w * x for one k of every tile and row. Where the registers allow it every number is loaded
+// once.
+template <int MR, int T, typename LoadWeights>
+inline __attribute__((always_inline)) void step(Vec (&sums)[T][MR], const float* x, std::int64_t ldx,
+                                                LoadWeights load_weights) {
+  if constexpr (T > 1 && MR > 1 && T * MR + T + 1 <= kVecs) {
+    Vec w[T];
+    MOE_UNROLL
+    for (int t = 0; t < T; ++t) {
+      w[t] = load_weights(t);
+      keep_order(w[t]);
+    }
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      Vec input = set1(x[r * ldx]);
+      keep_order(input);
+      MOE_UNROLL
+      for (int t = 0; t < T; ++t) {
+        sums[t][r] = fma(w[t], input, sums[t][r]);
+        keep_order(sums[t][r]);
+      }
+    }
+  } else {
+    MOE_UNROLL
+    for (int t = 0; t < T; ++t) {
+      Vec w = load_weights(t);
+      if constexpr (MR > 1) keep_order(w);  // else each use would load it again
+      MOE_UNROLL
+      for (int r = 0; r < MR; ++r) {
+        sums[t][r] = fma(w, set1(x[r * ldx]), sums[t][r]);
+        keep_order(sums[t][r]);
+      }
+    }
+  }
+}
+
+template <int MR, int T>
+inline void clear(Vec (&sums)[T][MR]) {
+  MOE_UNROLL
+  for (int t = 0; t < T; ++t) {
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) sums[t][r] = zero();
+  }
+}
+
+// Writes a block's sums, or adds them to those of the blocks before.
+template <int MR, int T>
+inline void add_block(const MicroArgs& args, const Vec (&sums)[T][MR]) {
+  MOE_UNROLL
+  for (int t = 0; t < T; ++t) {
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      float* to = args.sums + t * args.sum_stride + r * kLanes;
+      store(to, args.first ? sums[t][r] : add(load(to), sums[t][r]));
+    }
+  }
+}
+
+template <WeightType W>
+struct F32Kernels {
+  template <int MR, int T>
+  struct Kernel {
+    static void run(const MicroArgs& args) {
+      Vec sums[T][MR];
+      clear(sums);
+      const std::byte* weights = args.weights;
+      const std::int64_t stride = args.tile_stride;
+      const float* x = reinterpret_cast<const float*>(args.x);
+      for (std::int64_t pair = args.count / 2; pair > 0; --pair) {
+        step<MR, T>(sums, x, kBlockK, [&](int t) { return Weights<W>::even(weights + t * stride); });
+        step<MR, T>(sums, x + 1, kBlockK, [&](int t) { return Weights<W>::odd(weights + t * stride); });
+        x += 2;
+        weights += 2 * kLanes * Weights<W>::kBytes;
+      }
+      if (args.count % 2 != 0) {
+        step<MR, T>(sums, x, kBlockK, [&](int t) { return Weights<W>::even(weights + t * stride); });
+      }
+      add_block(args, sums);
+    }
+  };
+};
+
+template <WeightType W>
+std::int64_t float_offset(std::int64_t, std::int64_t k) {
+  return k * kLanes * Weights<W>::kBytes;
+}
+template <WeightType W>
+std::int64_t quant_bytes_offset(std::int64_t cols, std::int64_t k) {
+  return scale_bytes(cols) + k / kQuantGroup * group_bytes(W);
+}
+
+// One block of a tile as floats [k][16].
+template <WeightType W>
+void widen_floats(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
+                  std::byte* out) {
+  const std::byte* from = w.tile(tile) + float_offset<W>(w.cols(), k);
+  float* to = reinterpret_cast<float*>(out);
+  for (std::int64_t i = 0; i < count; i += 2) {
+    store(to, Weights<W>::even(from));
+    if (i + 1 < count) store(to + kLanes, Weights<W>::odd(from));
+    from += 2 * kLanes * Weights<W>::kBytes;
+    to += 2 * kLanes;
+  }
+}
+
+// The same of quants; `round`: to bf16, for products in bf16 by f32 chains.
+template <bool round>
+void widen_quants(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
+                  std::byte* out) {
+  auto* weights = reinterpret_cast<float(*)[kLanes]>(out);
+  widen_tile(w, tile, k, k + count, weights);
+  if constexpr (round) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      for (float& weight : weights[i]) weight = widen_bf16(narrow_bf16(weight));
+    }
+  }
+}
+
+constexpr std::int64_t kFloatBlock = kBlockK * kLanes * 4;
+constexpr std::int64_t kFloatRows = 96;  // 96 x 256 floats of x: a fifth of the smallest L2 we care for
+
+template <WeightType W>
+constexpr Family kF32Family = {
+    &kMicros<F32Kernels<W>::template Kernel>,
+    W == WeightType::f32 ? nullptr : &kMicros<F32Kernels<WeightType::f32>::template Kernel>,
+    kFloatBlock,
+    float_offset<W>,
+    widen_floats<W>,
+    kFloatRows};
+template <WeightType W, bool round>
+constexpr Family kWidenedFamily = {nullptr,
+                                   &kMicros<F32Kernels<WeightType::f32>::template Kernel>,
+                                   kFloatBlock,
+                                   quant_bytes_offset<W>,
+                                   widen_quants<round>,
+                                   kFloatRows};
+
+// Products in f32, and in bf16 where the inputs are rounded numbers kept as floats.
+const Family& f32_family(WeightType type, Compute compute) {
+  const bool round = compute == Compute::bf16;
+  switch (type) {
+    case WeightType::f32:
+      break;
+    case WeightType::f16:
+      return kF32Family<WeightType::f16>;
+    case WeightType::bf16:
+      return kF32Family<WeightType::bf16>;
+    case WeightType::q8:
+      return round ? kWidenedFamily<WeightType::q8, true> : kWidenedFamily<WeightType::q8, false>;
+    case WeightType::q4:
+      return round ? kWidenedFamily<WeightType::q4, true> : kWidenedFamily<WeightType::q4, false>;
+  }
+  return kF32Family<WeightType::f32>;
+}
+
+}  // namespace
+}  // namespace moe::kernels::MOE_SIMD
