@@ -70,6 +70,13 @@ inline float widen_bf16(std::uint16_t bits) noexcept {
   return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }
 
+// The nearest bf16, ties to even, as a float; of NaN a quiet one.
+inline float round_bf16(float x) noexcept {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
+  if (x != x) return std::bit_cast<float>(bits | 0x400000U);
+  return std::bit_cast<float>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
+}
+
 // Exact; a signalling NaN becomes quiet, as the F16C instruction has it.
 inline float widen_f16(std::uint16_t bits) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;

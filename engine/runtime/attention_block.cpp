@@ -1,6 +1,8 @@
 // Attention with grouped queries: projections, norms, rotation, cache, scores.
 #include <algorithm>
 #include <cstring>
+#include <functional>
+#include <numeric>
 
 #include "engine/runtime/forward_pass.h"
 
@@ -9,6 +11,8 @@ namespace {
 
 // Query rows of one task: enough to read each key once for many rows, few enough to balance threads.
 constexpr std::int64_t kRowsPerTask = 64;
+// Tasks a thread should find, where there are rows enough.
+constexpr std::int64_t kTasksPerThread = 4;
 
 // Sum over rows at first..first+rows-1 of the keys each one sees.
 std::uint64_t visible_pairs(std::int64_t first, std::int64_t rows, std::int64_t window) {
@@ -85,7 +89,7 @@ void Executor::Pass::finish_row(const AttentionSpec& a, const AttentionWeights& 
   float* v = a.value_is_key ? k : k + std::int64_t{a.kv_heads} * a.key_dim;
   for (std::int32_t h = 0; h < a.kv_heads; ++h) {
     float* value = v + h * a.value_dim;
-    std::vector<float> copy;
+    thread_local std::vector<float> copy;
     if (a.value_is_key) {
       copy.assign(value, value + a.value_dim);
       value = copy.data();
@@ -103,7 +107,7 @@ void Executor::Pass::finish_row(const AttentionSpec& a, const AttentionWeights& 
 void Executor::Pass::grouped_attention(std::int32_t index) {
   const AttentionSpec& a = spec_.layers[index].attention;
   const AttentionWeights& w = model_.layers[index].attention;
-  const KvLayout::Place& place = model_.kv_layout().place(index);
+  const KvLayout::Place& place = kv_layout_.place(index);
   const std::int64_t width = w.in.rows();
   float* in = in_.get(0);
   ops_.for_rows(rows_, [&](std::int64_t r) { finish_row(a, w, place, spans_[row_span_[r]], r, in + r * width); });
@@ -111,69 +115,76 @@ void Executor::Pass::grouped_attention(std::int32_t index) {
   attend(index, in, width, mixed_.get(rows_ * mixed), mixed);
 }
 
-// Scores and mix of all spans; tasks are (span, kv head, part of its query heads, tile of rows).
+// Sorts the spans by the blocks they hold: sequences that share a prefix become neighbours.
+void Executor::Pass::find_kin() {
+  kin_.resize(spans_.size());
+  std::iota(kin_.begin(), kin_.end(), 0);
+  const auto blocks = [&](std::int32_t span) { return spans_[span].feed->sequence->cache().blocks(0); };
+  if (spans_.size() < 2 || kv_layout_.groups().empty()) return;
+  std::ranges::stable_sort(kin_, [&](std::int32_t a, std::int32_t b) {
+    return std::ranges::lexicographical_compare(blocks(a), blocks(b), std::less<const std::byte*>());
+  });
+}
+
+// Scores and mix of all spans; a task is a kv head, a part of its query heads, and rows of one or several spans.
 void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_stride, float* out,
                             std::int64_t out_stride) {
   const AttentionSpec& a = spec_.layers[index].attention;
   const AttentionWeights& w = model_.layers[index].attention;
-  const KvLayout::Place& place = model_.kv_layout().place(index);
+  const KvLayout::Place& place = kv_layout_.place(index);
   const bool latent = a.kind == AttentionSpec::Kind::latent;
   const std::int32_t kv_heads = a.cached_heads(), group = a.heads / kv_heads;
-  const std::int32_t value_dim = latent ? a.kv_rank : a.value_dim;
+  const std::int64_t threads = ops_.team().size();
 
-  struct Task {
-    const Span* span;
-    std::int32_t kv_head, first_head, heads;
-    std::int64_t first_row, rows;  // within the span
-  };
-  std::vector<Task> tasks;
-  // One sequence with few key heads would leave threads idle: its query heads are shared out too.
-  std::int64_t units = 0;
-  for (const Span& span : spans_) units += kv_heads * ((span.rows + kRowsPerTask - 1) / kRowsPerTask);
-  const std::int32_t parts = units >= ops_.team().size() ? 1 : std::min<std::int32_t>(group, ops_.team().size());
-  for (const Span& span : spans_) {
-    for (std::int64_t first = 0; first < span.rows; first += kRowsPerTask) {
-      for (std::int32_t h = 0; h < kv_heads; ++h) {
-        for (std::int32_t part = 0; part < parts; ++part) {
-          const std::int32_t begin = group * part / parts, end = group * (part + 1) / parts;
-          tasks.push_back({&span, h, h * group + begin, end - begin, first, std::min(kRowsPerTask, span.rows - first)});
-        }
+  // Runs of rows, cut so that there are tasks for all threads; neighbours join up to the same number of rows.
+  const std::int64_t most = std::clamp<std::int64_t>(rows_ * kv_heads / (kTasksPerThread * threads), 1, kRowsPerTask);
+  runs_.clear();
+  run_groups_.clear();
+  std::int64_t joined = 0;
+  for (const std::int32_t s : kin_) {
+    const Span& span = spans_[s];
+    for (std::int64_t first = 0; first < span.rows; first += most) {
+      const std::int64_t rows = std::min(most, span.rows - first), row = span.first_row + first;
+      if (run_groups_.empty() || joined + rows > most) {
+        run_groups_.push_back({runs_.size(), 0, 0});
+        joined = 0;
       }
+      runs_.push_back({q + row * q_stride, out + row * out_stride, rows, span.first_position + first,
+                       span.feed->sequence->cache().blocks(place.group).data()});
+      joined += rows;
+      RunGroup& current = run_groups_.back();
+      ++current.count;
+      current.pairs += rows * (span.first_position + first + rows);
     }
   }
   // Late rows see more keys: the heaviest tasks go first.
-  std::ranges::stable_sort(tasks, std::ranges::greater{}, [](const Task& t) { return t.span->first_position + t.first_row; });
+  std::ranges::stable_sort(run_groups_, std::ranges::greater{}, &RunGroup::pairs);
 
-  ops_.for_tasks(std::int64_t(tasks.size()), [&](std::int64_t i, int) {
-    const Task& task = tasks[i];
-    const auto blocks = task.span->feed->sequence->cache().blocks(place.group);
-    thread_local std::vector<const float*> key_blocks, value_blocks;
-    key_blocks.resize(blocks.size());
-    value_blocks.resize(blocks.size());
-    for (std::size_t b = 0; b < blocks.size(); ++b) {
-      const float* block = blocks[b].get();
-      key_blocks[b] = block == nullptr ? nullptr : block + place.key_offset + task.kv_head * place.key_stride;
-      value_blocks[b] = block == nullptr ? nullptr : block + place.value_offset + task.kv_head * place.value_stride;
-    }
-    const std::int64_t row = task.span->first_row + task.first_row;
+  // One sequence with few key heads would leave threads idle: its query heads are shared out too.
+  const auto groups = std::int64_t(run_groups_.size());
+  const std::int64_t parts = groups * kv_heads >= threads ? 1 : std::min<std::int64_t>(group, threads);
+  ops_.for_tasks(groups * kv_heads * parts, [&](std::int64_t task, int) {
+    const RunGroup& of = run_groups_[task / (kv_heads * parts)];
+    const std::int64_t kv_head = task / parts % kv_heads, part = task % parts;
     kernels::AttentionArgs args;
-    args.q = q + row * q_stride + std::int64_t{task.first_head} * place.key_dim;
+    args.type = kv_layout_.type();
+    args.runs = runs_.data() + of.first;
+    args.run_count = of.count;
     args.q_row_stride = q_stride;
     args.q_head_stride = place.key_dim;
-    args.out = out + row * out_stride + std::int64_t{task.first_head} * value_dim;
     args.out_row_stride = out_stride;
-    args.out_head_stride = value_dim;
-    args.rows = task.rows;
-    args.first_position = task.span->first_position + task.first_row;
-    args.heads = task.heads;
+    args.out_head_stride = latent ? a.kv_rank : a.value_dim;
+    args.first_head = int(kv_head * group + group * part / parts);
+    args.heads = int(kv_head * group + group * (part + 1) / parts) - args.first_head;
     args.d_k = place.key_dim;
-    args.d_v = value_dim;
-    args.key_blocks = key_blocks.data();
-    args.value_blocks = latent ? nullptr : value_blocks.data();
+    args.d_v = latent ? a.kv_rank : a.value_dim;
+    args.key_offset = std::int64_t(place.key_offset + kv_head * place.key_stride);
+    args.value_offset = std::int64_t(place.value_offset + kv_head * place.value_stride);
+    args.values_are_keys = latent;
     args.scale = a.scale;
     args.window = a.window;
-    args.sinks = a.sinks ? w.sinks.data() + task.first_head : nullptr;
-    args.alibi_slopes = a.alibi ? w.alibi_slopes.data() + task.first_head : nullptr;
+    args.sinks = a.sinks ? w.sinks.data() : nullptr;
+    args.alibi_slopes = a.alibi ? w.alibi_slopes.data() : nullptr;
     ops_.table().attention(args);
   });
 }
@@ -186,8 +197,10 @@ void Executor::Pass::count_attention(std::int32_t index) {
                                          : std::uint64_t(a.key_dim + a.value_dim);
   // Class B a key and head: softmax 5, scale 1, ALiBi 1; a sink is one key more for every row.
   const std::uint64_t per_key = (a.scale == 1 ? 5 : 6) + (a.alibi ? 1 : 0);
-  const KvLayout::Place& place = model_.kv_layout().place(index);
-  const std::uint64_t token_bytes = std::uint64_t(place.heads) * std::uint64_t(place.key_dim + place.value_dim) * sizeof(float);
+  const KvLayout::Place& place = kv_layout_.place(index);
+  const std::uint64_t token_bytes =
+      std::uint64_t(place.heads) * std::uint64_t(kernels::kv_vector_bytes(kv_layout_.type(), place.key_dim) +
+                                                 (latent ? 0 : kernels::kv_vector_bytes(kv_layout_.type(), place.value_dim)));
   for (const Span& span : spans_) {
     const std::uint64_t pairs = visible_pairs(span.first_position, span.rows, a.window);
     const std::int64_t last = span.first_position + span.rows;

@@ -36,8 +36,8 @@ Executor::Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team
     : model_(std::move(model)),
       team_(team),
       table_(options.kernels != nullptr ? *options.kernels : kernels::select_kernels()),
-      pool_(std::make_shared<KvPool>(model_->kv_layout(), options.kv_budget_bytes)),
-      pass_(std::make_unique<Pass>(*model_, table_, team, options)) {}
+      pool_(std::make_shared<KvPool>(KvLayout(model_->spec(), options.kv_type), options.kv_budget_bytes)),
+      pass_(std::make_unique<Pass>(*model_, pool_->layout(), table_, team, options)) {}
 
 Executor::~Executor() = default;
 
@@ -83,10 +83,11 @@ void Executor::recompute_if_regime_changes(const Feed& feed, CostMeter* executed
   }
 }
 
-Executor::Pass::Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team,
-                     const Options& options)
+Executor::Pass::Pass(const Model& model, const KvLayout& layout, const kernels::KernelTable& table,
+                     kernels::ThreadTeam& team, const Options& options)
     : model_(model),
       spec_(model.spec()),
+      kv_layout_(layout),
       ops_(table, team, options.compute),
       routing_(options.routing),
       angles_(spec_.ropes.size()) {}
@@ -101,6 +102,7 @@ std::span<const float> Executor::Pass::run(std::span<const Feed> feeds, CostMete
     rows_ += count;
     wanted_ += wanted_rows(feed);
   }
+  find_kin();
   embed(feeds);
   angles();
   const std::int32_t cut = spec_.first_layer_without_cache();
@@ -299,6 +301,7 @@ void Executor::Pass::keep_wanted_rows() {
   }
   spans_ = std::move(kept);
   rows_ = to;
+  find_kin();
 }
 
 std::span<const float> Executor::Pass::head() {

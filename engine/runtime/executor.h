@@ -33,6 +33,7 @@ class Executor {
     const kernels::KernelTable* kernels = nullptr;  // null: the best this processor has
     kernels::Compute compute = kernels::Compute::f32;  // of products, as far as their weights' types go along
     std::size_t kv_budget_bytes = SIZE_MAX;
+    kernels::KvType kv_type = kernels::KvType::f32;  // what keys and values are kept as
     RoutingStats* routing = nullptr;               // told of every choice of experts; must outlive the executor
   };
   // `team` must outlive the executor.

@@ -26,7 +26,8 @@ class Buffer {
 
 class Executor::Pass {
  public:
-  Pass(const Model& model, const kernels::KernelTable& table, kernels::ThreadTeam& team, const Options& options);
+  Pass(const Model& model, const KvLayout& layout, const kernels::KernelTable& table, kernels::ThreadTeam& team,
+       const Options& options);
   std::span<const float> run(std::span<const Feed> feeds, CostMeter* executed);
 
  private:
@@ -50,6 +51,7 @@ class Executor::Pass {
   void angles();
 
   // attention_block.cpp
+  void find_kin();
   void attention(std::int32_t index);
   void project(const LayerSpec& layer, const LayerWeights& w);
   void grouped_attention(std::int32_t index);
@@ -77,6 +79,7 @@ class Executor::Pass {
 
   const Model& model_;
   const ModelSpec& spec_;
+  const KvLayout& kv_layout_;
   Ops ops_;
   RoutingStats* routing_;
   CostMeter* executed_ = nullptr;
@@ -85,6 +88,7 @@ class Executor::Pass {
   std::int64_t rows_ = 0;
   std::vector<std::int32_t> tokens_;         // [rows], of all rows of the pass
   std::vector<std::int32_t> row_span_;       // [rows] -> index into spans_
+  std::vector<std::int32_t> kin_;            // spans in an order that puts those with the same first blocks together
   std::int64_t wanted_ = 0;                  // rows whose logits are asked for
   Buffer x_, norm_, in_, mixed_, branch_, branch2_, latent_, gate_up_, hidden_, logits_, per_layer_, per_layer_in_, late_x_;
   Buffer expert_in_, expert_out_, router_, choice_;
@@ -97,6 +101,13 @@ class Executor::Pass {
   // Routing of the current layer: [rows, k] chosen experts and weights, and the rows sorted by expert.
   std::vector<std::int32_t> chosen_, sorted_slots_, expert_begin_;
   std::vector<float> chosen_weights_;
+  // Attention of the current layer: runs of rows, and those that one task takes together.
+  struct RunGroup {
+    std::size_t first;
+    std::int64_t count, pairs;
+  };
+  std::vector<kernels::AttentionRun> runs_;
+  std::vector<RunGroup> run_groups_;
 };
 
 // Bytes of a matrix as it is stored, without the padding of its tiles.

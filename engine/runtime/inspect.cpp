@@ -121,7 +121,7 @@ KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes) {
   const KvLayout layout(spec);
   for (const KvLayout::Group& group : layout.groups()) {
     const bool slides = group.window > 0 && group.window < spec.max_positions;
-    (slides ? bytes.sliding : bytes.full) += std::int64_t(group.token_floats) * element_bytes;
+    (slides ? bytes.sliding : bytes.full) += std::int64_t(group.token_numbers) * element_bytes;
   }
   return bytes;
 }
@@ -145,7 +145,7 @@ std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::in
         most = std::max(most, blocks_to(std::min(context, held + chunk)) - freed);
       }
     }
-    bytes += most * std::int64_t(group.block_floats * sizeof(float));
+    bytes += most * std::int64_t(group.block_bytes);
   }
   return bytes;
 }

@@ -7,11 +7,10 @@
 #include <new>
 
 #include "engine/base/error.h"
-#include "kernels/attention.h"
 
 namespace moe {
 
-KvLayout::KvLayout(const ModelSpec& spec) {
+KvLayout::KvLayout(const ModelSpec& spec, kernels::KvType type) : type_(type) {
   places_.resize(spec.layers.size());
   for (std::size_t i = 0; i < spec.layers.size(); ++i) {
     const AttentionSpec& a = spec.layers[i].attention;
@@ -26,27 +25,26 @@ KvLayout::KvLayout(const ModelSpec& spec) {
     place.heads = a.cached_heads();
     place.key_dim = a.cached_key_dim();
     place.value_dim = a.cached_value_dim();
-    place.key_stride = std::size_t(kernels::key_block_floats(place.key_dim));
-    place.value_stride = place.value_dim > 0 ? std::size_t(kernels::value_block_floats(place.value_dim)) : 0;
-    place.key_offset = group->block_floats;
+    place.key_stride = std::size_t(kernels::key_block_bytes(type, place.key_dim));
+    place.value_stride = place.value_dim > 0 ? std::size_t(kernels::value_block_bytes(type, place.value_dim)) : 0;
+    place.key_offset = group->block_bytes;
     place.value_offset = place.key_offset + place.heads * place.key_stride;
-    group->block_floats = place.value_offset + place.heads * place.value_stride;
-    group->block_floats = (group->block_floats + 15) / 16 * 16;  // layers start on cache lines
-    group->token_floats += std::size_t(place.heads) * (place.key_dim + place.value_dim);
+    group->block_bytes = place.value_offset + place.heads * place.value_stride;
+    group->token_numbers += std::size_t(place.heads) * (place.key_dim + place.value_dim);
   }
 }
 
 // Storage shared by the pool and the deleters of its blocks.
 struct KvPool::Shelf {
   std::size_t budget = 0, used = 0, peak = 0;
-  std::vector<std::vector<float*>> free;  // [group]
+  std::vector<std::vector<std::byte*>> free;  // [group]
 
   ~Shelf() {
     for (const auto& list : free) {
-      for (float* p : list) release(p);
+      for (std::byte* p : list) release(p);
     }
   }
-  static void release(float* p) { ::operator delete[](p, std::align_val_t{64}); }
+  static void release(std::byte* p) { ::operator delete[](p, std::align_val_t{64}); }
 };
 
 KvPool::KvPool(const KvLayout& layout, std::size_t budget_bytes) : layout_(layout), shelf_(std::make_shared<Shelf>()) {
@@ -60,28 +58,29 @@ std::size_t KvPool::peak_bytes() const { return shelf_->peak; }
 std::size_t KvPool::budget() const { return shelf_->budget; }
 
 KvPool::Block KvPool::take(std::int32_t group) {
-  const std::size_t bytes = layout_.groups()[group].block_floats * sizeof(float);
+  const std::size_t bytes = layout_.groups()[group].block_bytes;
   if (bytes > shelf_->budget - std::min(shelf_->used, shelf_->budget)) {
     throw Error(ErrorKind::limit, Fault{"", "key/value cache", fmt::format("at most {} bytes", shelf_->budget),
                                         fmt::format("a need of {}", shelf_->used + bytes)});
   }
-  float* memory = nullptr;
+  std::byte* memory = nullptr;
   auto& list = shelf_->free[group];
   if (!list.empty()) {
     memory = list.back();
     list.pop_back();
   } else {
-    memory = static_cast<float*>(::operator new[](bytes, std::align_val_t{64}));
+    memory = static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64}));
   }
   shelf_->used += bytes;
   shelf_->peak = std::max(shelf_->peak, shelf_->used);
-  return Block(memory, [shelf = shelf_, group, bytes](float* p) {
+  return Block(memory, [shelf = shelf_, group, bytes](std::byte* p) {
     shelf->used -= bytes;
     shelf->free[group].push_back(p);
   });
 }
 
-KvCache::KvCache(std::shared_ptr<KvPool> pool) : pool_(std::move(pool)), tables_(pool_->layout().groups().size()) {}
+KvCache::KvCache(std::shared_ptr<KvPool> pool)
+    : pool_(std::move(pool)), tables_(pool_->layout().groups().size()), starts_(tables_.size()) {}
 
 void KvCache::prepare(std::int32_t count) {
   const std::int32_t end = length_ + count;
@@ -94,13 +93,15 @@ void KvCache::prepare(std::int32_t count) {
     // A last block that another sequence holds too is copied before the first write.
     if (first_written < table.size() && table[first_written] && table[first_written].use_count() > 1) {
       KvPool::Block own = pool_->take(group);
-      std::memcpy(own.get(), table[first_written].get(), layout().groups()[g].block_floats * sizeof(float));
+      std::memcpy(own.get(), table[first_written].get(), layout().groups()[g].block_bytes);
       table[first_written] = std::move(own);
+      starts_[g][first_written] = table[first_written].get();
     }
     for (std::size_t b = table.size(); b < needed; ++b) fresh[g].push_back(pool_->take(group));
   }
   for (std::size_t g = 0; g < tables_.size(); ++g) {
     tables_[g].insert(tables_[g].end(), fresh[g].begin(), fresh[g].end());
+    for (const KvPool::Block& block : fresh[g]) starts_[g].push_back(block.get());
   }
 }
 
@@ -112,25 +113,30 @@ void KvCache::commit(std::int32_t count) {
     // The next query stands at `length_` and sees positions above length_ - window.
     const std::int32_t hidden = length_ - window + 1;  // positions [0, hidden) are out of sight
     const std::int32_t whole = std::max(hidden, 0) / kKvBlockTokens;
-    for (std::int32_t b = whole - 1; b >= 0 && tables_[g][b]; --b) tables_[g][b].reset();
+    for (std::int32_t b = whole - 1; b >= 0 && tables_[g][b]; --b) {
+      tables_[g][b].reset();
+      starts_[g][b] = nullptr;
+    }
   }
 }
 
 void KvCache::clear() {
   for (auto& table : tables_) table.clear();
+  for (auto& starts : starts_) starts.clear();
   length_ = 0;
 }
 
 void KvCache::store_key(const KvLayout::Place& place, std::int32_t position, std::int32_t head,
                         const float* key) const {
-  float* block = tables_[place.group][position / kKvBlockTokens].get();
-  kernels::store_key(block + place.key_offset + head * place.key_stride, place.key_dim, position % kKvBlockTokens, key);
+  std::byte* block = tables_[place.group][position / kKvBlockTokens].get();
+  kernels::store_key(layout().type(), block + place.key_offset + head * place.key_stride, place.key_dim,
+                     position % kKvBlockTokens, key);
 }
 
 void KvCache::store_value(const KvLayout::Place& place, std::int32_t position, std::int32_t head,
                           const float* value) const {
-  float* block = tables_[place.group][position / kKvBlockTokens].get();
-  kernels::store_value(block + place.value_offset + head * place.value_stride, place.value_dim,
+  std::byte* block = tables_[place.group][position / kKvBlockTokens].get();
+  kernels::store_value(layout().type(), block + place.value_offset + head * place.value_stride, place.value_dim,
                        position % kKvBlockTokens, value);
 }
 

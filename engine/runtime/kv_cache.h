@@ -8,35 +8,37 @@
 #include <vector>
 
 #include "engine/model/spec.h"
-#include "kernels/numerics.h"
+#include "kernels/kv_block.h"
 
 namespace moe {
 
 // Positions in a block: the attention kernel's own, so that keys are summed in one order however the prompt was cut.
 inline constexpr std::int32_t kKvBlockTokens = kernels::kKvBlock;
 
-// Where each layer's keys and values lie in a block. Layers that see the same window share their blocks.
+// Where each layer's keys and values lie in a block, and as what. Layers that see the same window share their blocks.
 class KvLayout {
  public:
-  explicit KvLayout(const ModelSpec& spec);
+  explicit KvLayout(const ModelSpec& spec, kernels::KvType type = kernels::KvType::f32);
 
   struct Group {
     std::int32_t window = 0;        // 0: everything is kept
-    std::size_t block_floats = 0;   // floats of one block
-    std::size_t token_floats = 0;   // floats of one position
+    std::size_t block_bytes = 0;    // bytes of one block
+    std::size_t token_numbers = 0;  // numbers of one position
   };
   struct Place {
     std::int32_t group = 0;
     std::int32_t heads = 0, key_dim = 0, value_dim = 0;  // value_dim 0: values are part of the keys
-    // Floats from the block's start to head 0's keys and values, and from a head's to the next head's. What lies
+    // Bytes from the block's start to head 0's keys and values, and from a head's to the next head's. What lies
     // there is the kernels' business.
     std::size_t key_offset = 0, value_offset = 0, key_stride = 0, value_stride = 0;
   };
+  kernels::KvType type() const { return type_; }
   std::span<const Group> groups() const { return groups_; }
   // A layer that shares another's cache has its donor's place.
   const Place& place(std::int32_t layer) const { return places_[layer]; }
 
  private:
+  kernels::KvType type_;
   std::vector<Group> groups_;
   std::vector<Place> places_;
 };
@@ -49,7 +51,7 @@ class KvPool {
   KvPool(const KvPool&) = delete;
   KvPool& operator=(const KvPool&) = delete;
 
-  using Block = std::shared_ptr<float[]>;
+  using Block = std::shared_ptr<std::byte[]>;
   // Throws Error(limit) when the budget is used up.
   Block take(std::int32_t group);
   std::size_t bytes_in_use() const;
@@ -82,12 +84,13 @@ class KvCache {
   void store_key(const KvLayout::Place& place, std::int32_t position, std::int32_t head, const float* key) const;
   void store_value(const KvLayout::Place& place, std::int32_t position, std::int32_t head, const float* value) const;
   // Block starts of a group from block 0 on; freed ones are null.
-  std::span<const KvPool::Block> blocks(std::int32_t group) const { return tables_[group]; }
+  std::span<const std::byte* const> blocks(std::int32_t group) const { return starts_[group]; }
   const KvLayout& layout() const { return pool_->layout(); }
 
  private:
   std::shared_ptr<KvPool> pool_;
-  std::vector<std::vector<KvPool::Block>> tables_;  // [group][block]
+  std::vector<std::vector<KvPool::Block>> tables_;       // [group][block]
+  std::vector<std::vector<const std::byte*>> starts_;    // the same as the kernels read them
   std::int32_t length_ = 0;
 };
 

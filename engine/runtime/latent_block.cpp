@@ -10,7 +10,7 @@ namespace moe {
 void Executor::Pass::latent_attention(std::int32_t index) {
   const AttentionSpec& a = spec_.layers[index].attention;
   const AttentionWeights& w = model_.layers[index].attention;
-  const KvLayout::Place& place = model_.kv_layout().place(index);
+  const KvLayout::Place& place = kv_layout_.place(index);
   const std::int64_t width = w.in.rows();
   const std::int64_t q_width = std::int64_t{a.heads} * a.key_dim;  // per head: nope | rope
   const std::int64_t first = a.q_rank > 0 ? a.q_rank : q_width;    // where the compressed keys and values begin

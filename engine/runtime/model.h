@@ -94,7 +94,6 @@ class Model : public ModelWeights {
                                            std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options = {});
 
   const ModelSpec& spec() const { return spec_; }
-  const KvLayout& kv_layout() const { return kv_layout_; }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
   // Bytes the packed weights hold in memory.
   std::int64_t weight_bytes() const { return weight_bytes_; }
@@ -104,11 +103,10 @@ class Model : public ModelWeights {
 
  private:
   Model(ModelSpec spec, std::shared_ptr<const Checkpoint> checkpoint)
-      : spec_(std::move(spec)), checkpoint_(std::move(checkpoint)), kv_layout_(spec_) {}
+      : spec_(std::move(spec)), checkpoint_(std::move(checkpoint)) {}
 
   ModelSpec spec_;
   std::shared_ptr<const Checkpoint> checkpoint_;
-  KvLayout kv_layout_;
   std::int64_t weight_bytes_ = 0;
 };
 

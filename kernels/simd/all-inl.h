@@ -7,6 +7,7 @@
 #include "kernels/simd/vector_ops-inl.h"
 #include "kernels/simd/matmul-inl.h"
 #include "kernels/simd/matmul_f32-inl.h"
+#include "kernels/simd/attention_panels-inl.h"
 #include "kernels/simd/attention-inl.h"
 #include "kernels/simd/roofline-inl.h"
 // clang-format on

@@ -1,114 +1,53 @@
 // Attention for any instruction set: kernels/attention.h defines the numbers, this file the order of work.
 // Included inside a target region; see target.h.
 //
-// An item is one query row of one head. A group of items walks the key blocks together, in panels of
-// kMicroRows items whose scores and outputs are made by register-blocked products, so that a block is read
-// from memory once for the heads of a group and several rows.
+// An item is one query row of one head. A group of items, of one or several runs, walks the key blocks
+// together: items whose runs hold the same block go over it in panels whose scores and outputs are made by
+// register-blocked products. So a block is read from memory once for the heads of a group, several rows, and
+// all sequences that share it.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {
 
-constexpr std::int64_t kGroupItems = 48;
+constexpr int kMaxItems = 256;
+constexpr std::int64_t kStateBytes = std::int64_t{192} << 10;  // a group's queries and outputs stay in L2
 
-// sums[t][r] <- chain over i < n of fma(w[i * 16 + lanes] of tile t, x[r * ldx + i], sums).
-template <int MR, int T>
-inline void accumulate(Vec (&sums)[T][MR], const float* w, std::int64_t tile_stride, const float* x,
-                       std::int64_t ldx, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    step<MR, T>(sums, x + i, ldx, [&](int t) { return load(w + t * tile_stride + i * kLanes); });
-  }
-}
-
-// scores[r][32] = q . k for one block: T of its two tiles at a time.
-template <int MR>
-void score_panel(const float* keys, const float* q, std::int64_t d_k, float* scores) {
-  constexpr int T = MR > 3 ? 1 : 2;
-  for (int first = 0; first < 2; first += T) {
-    Vec sums[T][MR];
-    MOE_UNROLL
-    for (int t = 0; t < T; ++t) {
-      MOE_UNROLL
-      for (int r = 0; r < MR; ++r) sums[t][r] = zero();
-    }
-    accumulate<MR, T>(sums, keys + first * d_k * kLanes, d_k * kLanes, q, d_k, d_k);
-    MOE_UNROLL
-    for (int t = 0; t < T; ++t) {
-      MOE_UNROLL
-      for (int r = 0; r < MR; ++r) store(scores + r * kKvBlock + (first + t) * kLanes, sums[t][r]);
-    }
-  }
-}
-
-// o[r] <- o[r] * alpha[r] + sum over slots [begin, end) of p[r][slot] * v[slot], for T tiles of components.
-template <int MR, int T>
-inline void weigh_tiles(const float* values, const float* p, const float* alpha, int begin, int end, float* o,
-                        std::int64_t ldo) {
-  Vec sums[T][MR];
-  MOE_UNROLL
-  for (int t = 0; t < T; ++t) {
-    MOE_UNROLL
-    for (int r = 0; r < MR; ++r) sums[t][r] = mul(load(o + r * ldo + t * kLanes), set1(alpha[r]));
-  }
-  accumulate<MR, T>(sums, values + begin * kLanes, kKvBlock * kLanes, p + begin, kKvBlock, end - begin);
-  MOE_UNROLL
-  for (int t = 0; t < T; ++t) {
-    MOE_UNROLL
-    for (int r = 0; r < MR; ++r) store(o + r * ldo + t * kLanes, sums[t][r]);
-  }
-}
-template <int MR>
-void weigh_panel(const float* values, const float* p, const float* alpha, int begin, int end, float* o,
-                 std::int64_t ldo) {
-  constexpr int T = max_tiles(MR) < 4 ? max_tiles(MR) : 4;
-  std::int64_t d = 0;
-  for (; d + T * kLanes <= ldo; d += T * kLanes) {
-    weigh_tiles<MR, T>(values + d * kKvBlock, p, alpha, begin, end, o + d, ldo);
-  }
-  for (; d < ldo; d += kLanes) weigh_tiles<MR, 1>(values + d * kKvBlock, p, alpha, begin, end, o + d, ldo);
-}
-
-using ScorePanel = void (*)(const float*, const float*, std::int64_t, float*);
-using WeighPanel = void (*)(const float*, const float*, const float*, int, int, float*, std::int64_t);
-template <int... R>
-constexpr std::array<ScorePanel, kMicroRows> score_panels(std::integer_sequence<int, R...>) {
-  return {score_panel<R + 1>...};
-}
-template <int... R>
-constexpr std::array<WeighPanel, kMicroRows> weigh_panels(std::integer_sequence<int, R...>) {
-  return {weigh_panel<R + 1>...};
-}
-constexpr auto kScorePanels = score_panels(std::make_integer_sequence<int, kMicroRows>());
-constexpr auto kWeighPanels = weigh_panels(std::make_integer_sequence<int, kMicroRows>());
+// Rows [row_begin, row_end) of one run; their items follow one another, a row's heads together.
+struct Piece {
+  const AttentionRun* run;
+  std::int64_t row_begin, row_end;
+  int first_item;
+};
 
 // The state of a group, dense by item.
+template <KvType S>
 struct Group {
-  std::int64_t row_begin, row_end;
-  int head_begin, head_end;
-  std::int64_t d_v;  // padded to whole tiles
-  float* q;          // [items][d_k]
-  float* o;          // [items][d_v]
-  float* sums;       // [items][16]
-  float* m;          // [items]
-
-  int heads() const { return head_end - head_begin; }
-  std::int64_t items() const { return (row_end - row_begin) * heads(); }
+  int head_begin, heads;
+  int pieces, items;
+  std::int64_t ldq, d_v;  // padded to whole pairs and tiles
+  float* o;               // [items][d_v]
+  float* sums;            // [items][16]
+  float* m;               // [items]
+  float* latent_values;   // one block of values made of keys, as f32
+  Input<S>* q;            // [items][ldq]
+  Piece piece[kMaxItems];
+  std::int64_t position[kMaxItems];
 };
 
-struct Range {
-  int begin, end;  // slots of one block
-  bool operator==(const Range&) const = default;
+struct Slots {
+  int begin, end;  // of one block
+  bool whole() const { return begin == 0 && end == kKvBlock; }
 };
 
-Range visible(const AttentionArgs& args, std::int64_t row, std::int64_t base) {
-  const std::int64_t position = args.first_position + row;
-  const std::int64_t first = args.window > 0 ? std::max<std::int64_t>(0, position - args.window + 1) : 0;
+Slots visible(std::int64_t window, std::int64_t position, std::int64_t base) {
+  const std::int64_t first = window > 0 ? std::max<std::int64_t>(0, position - window + 1) : 0;
   return {static_cast<int>(std::clamp<std::int64_t>(first - base, 0, kKvBlock)),
           static_cast<int>(std::clamp<std::int64_t>(position + 1 - base, 0, kKvBlock))};
 }
 
-// Raw dot products of one item and block to weights p (in place), updating m and the sums; returns alpha.
-float soften(const AttentionArgs& args, int head, std::int64_t base_from_position, Range range, float* scores,
-             float* m, float* sums) {
+// Raw dot products of one item and block to scores (in place), -inf where invisible; returns their maximum.
+float finish_scores(const AttentionArgs& args, int head, std::int64_t base_from_position, Slots slots,
+                    float* scores) {
   Vec s[2] = {mul(load(scores), set1(args.scale)), mul(load(scores + kLanes), set1(args.scale))};
   if (args.softcap > 0.0F) {
     const Vec cap = set1(args.softcap);
@@ -121,156 +60,319 @@ float soften(const AttentionArgs& args, int head, std::int64_t base_from_positio
     const Vec slope = set1(args.alibi_slopes[head]);
     for (int half = 0; half < 2; ++half) s[half] = fma(slope, load(distance + half * kLanes), s[half]);
   }
-  const bool whole = range == Range{0, kKvBlock};
-  const Vec lowest = set1(-std::numeric_limits<float>::infinity());
-  Mask inside[2];
-  if (!whole) {
+  if (!slots.whole()) {
+    const Vec lowest = set1(-std::numeric_limits<float>::infinity());
     for (int half = 0; half < 2; ++half) {
-      inside[half] = lane_range(range.begin - half * kLanes, range.end - half * kLanes);
-      s[half] = select(inside[half], s[half], lowest);
+      s[half] = select(lane_range(slots.begin - half * kLanes, slots.end - half * kLanes), s[half], lowest);
     }
   }
-  const float most = max_f32(*m, tree_max(max(s[0], s[1])));
-  const float step = *m - most;
-  const float alpha = step == 0.0F ? 1.0F : exp_f32(step);  // exp(0) = 1 exactly
-  Vec p[2];
-  for (int half = 0; half < 2; ++half) {
-    p[half] = exp(sub(s[half], set1(most)));
-    if (!whole) p[half] = select(inside[half], p[half], zero());
-    store(scores + half * kLanes, p[half]);
-  }
-  store(sums, fma(load(sums), set1(alpha), add(p[0], p[1])));
-  *m = most;
-  return alpha;
+  store(scores, s[0]);
+  store(scores + kLanes, s[1]);
+  return tree_max(max(s[0], s[1]));
 }
 
-// Items [begin, begin + count) of the group against one block.
-void attend_panel(const AttentionArgs& args, const Group& group, std::int64_t base, const float* keys,
-                  const float* values, std::int64_t begin, int count) {
-  alignas(64) float p[kMicroRows * kKvBlock];
-  float alpha[kMicroRows];
-  Range ranges[kMicroRows];
-  kScorePanels[static_cast<std::size_t>(count - 1)](keys, group.q + begin * args.d_k, args.d_k, p);
-  bool same = true;
-  for (int i = 0; i < count; ++i) {
-    const std::int64_t item = begin + i, row = group.row_begin + item / group.heads();
-    ranges[i] = visible(args, row, base);
-    same = same && ranges[i] == ranges[0];
-    alpha[i] = soften(args, group.head_begin + static_cast<int>(item % group.heads()),
-                      base - (args.first_position + row), ranges[i], p + i * kKvBlock, group.m + item,
-                      group.sums + item * kLanes);
+// Scores of one item to weights in `p`, and its sums: L <- L * alpha + p.
+template <KvType S, typename Weight>
+void weigh_scores(const float* scores, Slots slots, float most, float alpha, const float* value_scales,
+                  Weight* p, float* sums) {
+  Vec w[2];
+  for (int half = 0; half < 2; ++half) {
+    w[half] = exp(sub(load(scores + half * kLanes), set1(most)));
+    if constexpr (S == KvType::bf16) w[half] = round_bf16(w[half]);
+    if (!slots.whole()) {
+      w[half] = select(lane_range(slots.begin - half * kLanes, slots.end - half * kLanes), w[half], zero());
+    }
   }
-  float* o = group.o + begin * group.d_v;
-  if (same) {
-    kWeighPanels[static_cast<std::size_t>(count - 1)](values, p, alpha, ranges[0].begin, ranges[0].end, o,
-                                                      group.d_v);
+  store(sums, fma(load(sums), set1(alpha), add(w[0], w[1])));
+  for (int half = 0; half < 2; ++half) {
+    if constexpr (std::is_same_v<Weight, float>) {
+      if constexpr (S == KvType::q8) w[half] = mul(w[half], load(value_scales + half * kLanes));
+      store(p + half * kLanes, w[half]);
+    } else {
+      store_bf16(p + half * kLanes, w[half]);
+    }
+  }
+}
+
+// o <- o * alpha + p V for `count` items. Where their visible slots differ (the diagonal, the edge of a
+// window), slots that all see are taken together and the others item by item, still in ascending order.
+template <KvType S>
+void weigh_values(const std::byte* values, const Input<S>* p, float* alpha, const Slots* slots, int count,
+                  float* o, std::int64_t d_v) {
+  Slots common = slots[0];
+  for (int i = 1; i < count; ++i) {
+    common = {std::max(common.begin, slots[i].begin), std::min(common.end, slots[i].end)};
+  }
+  // Whole pairs, which dot products must not find cut in two for the sake of a neighbour.
+  if (!common.whole()) common = {(common.begin + 1) / 2 * 2, common.end / 2 * 2};
+  const auto one = [&](int i, int begin, int end) {
+    if (begin < end) kWeighPanels<S>[0](values, p + i * kKvBlock, alpha + i, begin, end, o + i * d_v, d_v);
+    if (begin < end) alpha[i] = 1.0F;  // o has been scaled; times one changes nothing
+  };
+  if (common.begin >= common.end) {
+    for (int i = 0; i < count; ++i) one(i, slots[i].begin, slots[i].end);
     return;
   }
+  for (int i = 0; i < count; ++i) one(i, slots[i].begin, common.begin);
+  kWeighPanels<S>[static_cast<std::size_t>(count - 1)](values, p, alpha, common.begin, common.end, o, d_v);
+  std::fill_n(alpha, count, 1.0F);
+  for (int i = 0; i < count; ++i) one(i, common.end, slots[i].end);
+}
+
+// One block's keys and values. Values made of keys are f32 before their scales.
+struct Block {
+  std::int64_t base;
+  const std::byte *keys, *values;
+  const float* value_scales;  // q8
+};
+
+// Items [begin, begin + count) of the group against one block; V is the type of the values as they are here.
+template <KvType S, KvType V>
+void attend_panel(const AttentionArgs& args, Group<S>& group, const Block& block, int begin, int count) {
+  alignas(64) float scores[kPanelRows * kKvBlock];
+  alignas(64) Input<V> p[kPanelRows * kKvBlock];
+  Slots slots[kPanelRows];
+  float most[kPanelRows], alpha[kPanelRows];
+  kScorePanels<S>[static_cast<std::size_t>(count - 1)](block.keys, group.q + begin * group.ldq, group.ldq,
+                                                       args.d_k, scores);
   for (int i = 0; i < count; ++i) {
-    weigh_panel<1>(values, p + i * kKvBlock, alpha + i, ranges[i].begin, ranges[i].end, o + i * group.d_v,
-                   group.d_v);
+    const std::int64_t position = group.position[begin + i];
+    slots[i] = visible(args.window, position, block.base);
+    most[i] = finish_scores(args, group.head_begin + (begin + i) % group.heads, block.base - position,
+                            slots[i], scores + i * kKvBlock);
   }
+  const Vec old = load_partial(group.m + begin, count), now = max(old, load_partial(most, count));
+  store_partial(group.m + begin, now, count);
+  store_partial(most, now, count);
+  store_partial(alpha, exp(sub(old, now)), count);
+  for (int i = 0; i < count; ++i) {
+    weigh_scores<S>(scores + i * kKvBlock, slots[i], most[i], alpha[i], block.value_scales, p + i * kKvBlock,
+                    group.sums + (begin + i) * kLanes);
+  }
+  weigh_values<V>(block.values, p, alpha, slots, count, group.o + begin * group.d_v, group.d_v);
 }
 
-// Latent attention: the first components of the keys of a block, in the layout of values.
-void values_of_keys(const float* keys, std::int64_t d_k, std::int64_t d_v, float* values) {
+// Fetches a panel's share of what comes next.
+struct Ahead {
+  const std::byte *at, *end;
+  std::int64_t share;
+
+  Ahead(const std::byte* from, std::int64_t bytes, int panels)
+      : at(from), end(from == nullptr ? from : from + bytes), share((bytes / panels + 63) / 64 * 64) {}
+  void fetch() {
+    for (const std::byte* stop = end - at > share ? at + share : end; at < stop; at += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
+    }
+  }
+};
+
+// Latent attention: the first components of the keys of a block, in the layout of f32 values.
+template <KvType S>
+void values_of_keys(const std::byte* keys, std::int64_t d_k, std::int64_t d_v, float* values) {
+  const std::byte* tiles = keys + (S == KvType::q8 ? kKvScaleBytes : 0);
+  const std::int64_t pairs = (d_k + 1) / 2;
+  const std::int64_t tile_bytes =
+      S == KvType::bf16 ? pairs * Stored<S>::kPairBytes : d_k * Stored<S>::kPairBytes / 2;
   for (std::int64_t d = 0; d < d_v; d += kLanes) {
-    const int components = static_cast<int>(std::min<std::int64_t>(kLanes, d_v - d));
+    const std::int64_t components = std::min<std::int64_t>(kLanes, d_v - d);
     for (int half = 0; half < 2; ++half) {
-      const float* from = keys + (half * d_k + d) * kLanes;
-      float* to = values + (d * kKvBlock) + half * kLanes * kLanes;
-      if (components == kLanes) {
-        transpose16(from, to);
-        continue;
+      alignas(64) float rows[kLanes * kLanes];
+      for (std::int64_t i = 0; i < kLanes; ++i) {
+        const std::byte* pair = tiles + half * tile_bytes + (d + i) / 2 * Stored<S>::kPairBytes;
+        store(rows + i * kLanes, i >= components ? zero()
+                                 : i % 2 == 0    ? Stored<S>::even(pair)
+                                                 : Stored<S>::odd(pair));
       }
-      for (int slot = 0; slot < kLanes; ++slot) {
-        for (int i = 0; i < kLanes; ++i)
-          to[slot * kLanes + i] = i < components ? from[i * kLanes + slot] : 0.0F;
+      transpose16(rows, values + d * kKvBlock + half * kLanes * kLanes);
+    }
+  }
+}
+
+// Items [begin, end), which all see something of a block they share.
+template <KvType S, KvType V>
+void attend_items(const AttentionArgs& args, Group<S>& group, const Block& block, const std::byte* next,
+                  int begin, int end) {
+  const int panels = (end - begin + kPanelRows - 1) / kPanelRows;
+  Ahead values(args.values_are_keys ? nullptr : block.values, value_block_bytes(S, args.d_v), panels);
+  Ahead keys(next == nullptr ? nullptr : next + args.key_offset, key_block_bytes(S, args.d_k), panels);
+  for (int panel = 0; panel < panels; ++panel) {
+    const int first = begin + (end - begin) * panel / panels,
+              last = begin + (end - begin) * (panel + 1) / panels;
+    values.fetch();
+    keys.fetch();
+    attend_panel<S, V>(args, group, block, first, last - first);
+  }
+}
+
+template <KvType S>
+void attend_block(const AttentionArgs& args, Group<S>& group, std::int64_t base, const std::byte* block,
+                  const std::byte* next, int begin, int end) {
+  const std::byte* keys = block + args.key_offset;
+  if (args.values_are_keys) {
+    values_of_keys<S>(keys, args.d_k, args.d_v, group.latent_values);
+    const auto* values = reinterpret_cast<const std::byte*>(group.latent_values);
+    attend_items<S, KvType::f32>(args, group, {base, keys, values, reinterpret_cast<const float*>(keys)},
+                                 next, begin, end);
+  } else {
+    const std::byte* values = block + args.value_offset;
+    attend_items<S, S>(args, group, {base, keys, values, reinterpret_cast<const float*>(values)}, next, begin,
+                       end);
+  }
+}
+
+template <KvType S>
+void begin_group(const AttentionArgs& args, Group<S>& group) {
+  for (int p = 0; p < group.pieces; ++p) {
+    const Piece& piece = group.piece[p];
+    int item = piece.first_item;
+    for (std::int64_t row = piece.row_begin; row < piece.row_end; ++row) {
+      for (int head = group.head_begin; head < group.head_begin + group.heads; ++head, ++item) {
+        const float* from = piece.run->q + row * args.q_row_stride + head * args.q_head_stride;
+        Input<S>* to = group.q + item * group.ldq;
+        if constexpr (!std::is_same_v<Input<S>, float>) {
+          std::int64_t d = 0;
+          for (; d + kLanes <= args.d_k; d += kLanes) store_bf16(to + d, load(from + d));
+          if (d < args.d_k) store_bf16(to + d, load_partial(from + d, args.d_k - d));
+        } else if constexpr (S == KvType::bf16) {
+          map(from, args.d_k, to, [](Vec v) { return round_bf16(v); });
+        } else {
+          std::memcpy(to, from, static_cast<std::size_t>(args.d_k) * sizeof(float));
+        }
+        std::fill_n(group.o + item * group.d_v, group.d_v, 0.0F);
+        std::fill_n(group.sums + item * kLanes, kLanes, 0.0F);
+        group.position[item] = piece.run->first_position + row;
+        group.m[item] = -std::numeric_limits<float>::infinity();
+        if (args.sinks != nullptr) {
+          group.m[item] = args.sinks[head];
+          group.sums[item * kLanes] = 1.0F;
+        }
       }
     }
   }
 }
 
-void begin_group(const AttentionArgs& args, const Group& group) {
-  for (std::int64_t item = 0; item < group.items(); ++item) {
-    const std::int64_t row = group.row_begin + item / group.heads();
-    const int head = group.head_begin + static_cast<int>(item % group.heads());
-    std::memcpy(group.q + item * args.d_k, args.q + row * args.q_row_stride + head * args.q_head_stride,
-                static_cast<std::size_t>(args.d_k) * sizeof(float));
-    std::fill_n(group.o + item * group.d_v, group.d_v, 0.0F);
-    std::fill_n(group.sums + item * kLanes, kLanes, 0.0F);
-    group.m[item] = -std::numeric_limits<float>::infinity();
-    if (args.sinks != nullptr) {
-      group.m[item] = args.sinks[head];
-      group.sums[item * kLanes] = 1.0F;
+template <KvType S>
+void end_group(const AttentionArgs& args, const Group<S>& group) {
+  for (int p = 0; p < group.pieces; ++p) {
+    const Piece& piece = group.piece[p];
+    int item = piece.first_item;
+    for (std::int64_t row = piece.row_begin; row < piece.row_end; ++row) {
+      for (int head = group.head_begin; head < group.head_begin + group.heads; ++head, ++item) {
+        const Vec inverse = set1(1.0F / tree_sum(load(group.sums + item * kLanes)));
+        map(group.o + item * group.d_v, args.d_v,
+            piece.run->out + row * args.out_row_stride + head * args.out_head_stride,
+            [&](Vec v) { return mul(v, inverse); });
+      }
     }
   }
 }
 
-void end_group(const AttentionArgs& args, const Group& group) {
-  for (std::int64_t item = 0; item < group.items(); ++item) {
-    const std::int64_t row = group.row_begin + item / group.heads();
-    const int head = group.head_begin + static_cast<int>(item % group.heads());
-    const Vec inverse = set1(1.0F / tree_sum(load(group.sums + item * kLanes)));
-    map(group.o + item * group.d_v, args.d_v,
-        args.out + row * args.out_row_stride + head * args.out_head_stride,
-        [&](Vec v) { return mul(v, inverse); });
-  }
+// Rows of a piece that see something of the block at `base`: at or after it, and not yet past it by a window.
+struct Rows {
+  std::int64_t begin, end;
+};
+Rows rows_at(const Piece& piece, std::int64_t window, std::int64_t base) {
+  const std::int64_t first = piece.run->first_position;
+  const std::int64_t end =
+      window > 0 ? std::min(piece.row_end, base + kKvBlock - 1 + window - first) : piece.row_end;
+  return {std::max(piece.row_begin, base - first), end};
 }
 
-void attend_group(const AttentionArgs& args, const Group& group, float* latent_values) {
+template <KvType S>
+void attend_group(const AttentionArgs& args, Group<S>& group) {
   begin_group(args, group);
-  const std::int64_t first_position = args.first_position + group.row_begin;
-  const std::int64_t last_position = args.first_position + group.row_end - 1;
-  const std::int64_t first =
-      args.window > 0 ? std::max<std::int64_t>(0, first_position - args.window + 1) : 0;
-  for (std::int64_t block = first / kKvBlock; block <= last_position / kKvBlock; ++block) {
-    const std::int64_t base = block * kKvBlock;
-    // Rows that see something here: at or after the block, and not yet past it by a window.
-    const std::int64_t row_begin = std::max(group.row_begin, base - args.first_position);
-    const std::int64_t row_end =
-        args.window > 0 ? std::min(group.row_end, base + kKvBlock - 1 + args.window - args.first_position)
-                        : group.row_end;
-    const float* keys = args.key_blocks[block];
-    const float* values = latent_values;
-    if (args.value_blocks != nullptr) {
-      values = args.value_blocks[block];
-    } else {
-      values_of_keys(keys, args.d_k, args.d_v, latent_values);
-    }
-    const std::int64_t end = (row_end - group.row_begin) * group.heads();
-    for (std::int64_t item = (row_begin - group.row_begin) * group.heads(); item < end;) {
-      const int count = panel_rows(end - item);
-      attend_panel(args, group, base, keys, values, item, count);
-      item += count;
+  std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = 0;
+  for (int p = 0; p < group.pieces; ++p) {
+    const std::int64_t start = group.piece[p].run->first_position;
+    const std::int64_t oldest = start + group.piece[p].row_begin - args.window + 1;
+    first = std::min(first, args.window > 0 ? std::max<std::int64_t>(0, oldest) / kKvBlock : 0);
+    last = std::max(last, (start + group.piece[p].row_end - 1) / kKvBlock);
+  }
+  for (std::int64_t index = first; index <= last; ++index) {
+    const std::int64_t base = index * kKvBlock;
+    for (int p = 0; p < group.pieces;) {
+      const Piece& piece = group.piece[p++];
+      const Rows rows = rows_at(piece, args.window, base);
+      if (rows.begin >= rows.end) continue;
+      const auto item_of = [&](const Piece& of, std::int64_t row) {
+        return of.first_item + static_cast<int>(row - of.row_begin) * group.heads;
+      };
+      const std::byte* block = piece.run->blocks[index];
+      int end = item_of(piece, rows.end);
+      bool open = rows.end == piece.row_end;
+      while (open && p < group.pieces) {  // neighbours that hold the same block
+        const Piece& other = group.piece[p];
+        const Rows more = rows_at(other, args.window, base);
+        if (more.begin != other.row_begin || more.begin >= more.end || other.run->blocks[index] != block)
+          break;
+        end = item_of(other, more.end);
+        open = more.end == other.row_end;
+        ++p;
+      }
+      const bool goes_on = base + kKvBlock < piece.run->first_position + piece.row_end;
+      attend_block<S>(args, group, base, block, goes_on ? piece.run->blocks[index + 1] : nullptr,
+                      item_of(piece, rows.begin), end);
     }
   }
   end_group(args, group);
 }
 
-void attention(const AttentionArgs& args) {
-  static thread_local Scratch scratch;
-  const std::int64_t d_v = (args.d_v + kLanes - 1) / kLanes * kLanes;
-  const std::int64_t heads = std::min<std::int64_t>(args.heads, kGroupItems);
-  const std::int64_t rows = std::min<std::int64_t>(args.rows, std::max<std::int64_t>(1, kGroupItems / heads));
-  const std::int64_t items = rows * heads;
-  const std::int64_t latent = args.value_blocks == nullptr ? value_block_floats(args.d_v) : 0;
-  float* memory = scratch.floats(items * (args.d_k + d_v + kLanes + 1) + latent);
-  Group group;
-  group.d_v = d_v;
-  float* latent_values = memory;
-  group.o = latent_values + latent;
-  group.sums = group.o + items * d_v;
-  group.q = group.sums + items * kLanes;
-  group.m = group.q + items * args.d_k;
-  for (std::int64_t row = 0; row < args.rows; row += rows) {
-    for (int head = 0; head < args.heads; head += static_cast<int>(heads)) {
-      group.row_begin = row;
-      group.row_end = std::min(args.rows, row + rows);
-      group.head_begin = head;
-      group.head_end = std::min<int>(args.heads, head + static_cast<int>(heads));
-      attend_group(args, group, latent_values);
+// Cuts the runs' rows into groups of at most `most` items.
+template <KvType S>
+void attend_heads(const AttentionArgs& args, Group<S>& group, int most) {
+  group.pieces = group.items = 0;
+  for (std::int64_t r = 0; r < args.run_count; ++r) {
+    const AttentionRun& run = args.runs[r];
+    for (std::int64_t row = 0; row < run.rows;) {
+      const std::int64_t room = (most - group.items) / group.heads;
+      if (room == 0) {
+        attend_group(args, group);
+        group.pieces = group.items = 0;
+        continue;
+      }
+      const std::int64_t end = std::min(run.rows, row + room);
+      group.piece[group.pieces++] = {&run, row, end, group.items};
+      group.items += static_cast<int>(end - row) * group.heads;
+      row = end;
     }
+  }
+  if (group.items > 0) attend_group(args, group);
+}
+
+template <KvType S>
+void attend(const AttentionArgs& args) {
+  static thread_local Scratch scratch;
+  static thread_local Group<S> group;
+  group.d_v = (args.d_v + kLanes - 1) / kLanes * kLanes;
+  group.ldq = (args.d_k + kLanes - 1) / kLanes * kLanes;
+  const std::int64_t item_floats = group.ldq + group.d_v + kLanes + 1;
+  std::int64_t rows = 0;
+  for (std::int64_t r = 0; r < args.run_count; ++r) rows += args.runs[r].rows;
+  const auto fit =
+      static_cast<int>(std::clamp<std::int64_t>(kStateBytes / (4 * item_floats), 2 * kPanelRows, kMaxItems));
+  const int most = static_cast<int>(std::min<std::int64_t>(fit, rows * args.heads));
+  float* memory =
+      scratch.floats(most * item_floats + kLanes + (args.values_are_keys ? group.d_v * kKvBlock : 0));
+  group.o = memory;
+  group.sums = group.o + most * group.d_v;
+  group.q = reinterpret_cast<Input<S>*>(group.sums + most * kLanes);
+  group.latent_values = group.sums + most * (kLanes + group.ldq);
+  group.m = group.latent_values + (args.values_are_keys ? group.d_v * kKvBlock : 0);
+  for (int done = 0; done < args.heads; done += group.heads) {
+    group.head_begin = args.first_head + done;
+    group.heads = std::min(args.heads - done, most);
+    attend_heads(args, group, most);
+  }
+}
+
+void attention(const AttentionArgs& args) {
+  switch (args.type) {
+    case KvType::f32:
+      return attend<KvType::f32>(args);
+    case KvType::bf16:
+      return attend<KvType::bf16>(args);
+    case KvType::q8:
+      return attend<KvType::q8>(args);
   }
 }
 

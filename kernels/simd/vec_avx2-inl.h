@@ -9,6 +9,10 @@ inline constexpr int kVecs = 8;
 inline constexpr int kSumVecs = 6;
 inline constexpr int kMicroRows = 6;
 
+// Attention: query rows of a panel, and sums it may hold beside a few weights and an input.
+inline constexpr int kPanelRows = 6;
+inline constexpr int kPanelSums = 6;
+
 struct Vec {
   __m256 lo, hi;
 };
@@ -117,6 +121,23 @@ inline Vec load_bf16_odd(const std::uint16_t* pair) {
   const __m256i high = _mm256_set1_epi32(static_cast<int>(0xFFFF0000U));
   return {_mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(p), high)),
           _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256(p + 1), high))};
+}
+inline Vec load_i8(const std::int8_t* p) {
+  const auto half = [](const std::int8_t* from) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+  };
+  return {half(p), half(p + 8)};
+}
+// The nearest bf16, ties to even, widened; of NaN a quiet one.
+inline Vec round_bf16(Vec v) {
+  const Vec quiet = bit_or(v, set1(std::bit_cast<float>(0x400000U)));
+  const auto half = [](__m256 x) {
+    const __m256i bits = _mm256_castps_si256(x);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+    return _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32(static_cast<int>(0xFFFF0000U))));
+  };
+  return select(is_nan(v), quiet, {half(v.lo), half(v.hi)});
 }
 
 // (a, b) pairs of an interleaved vector: 32 floats at p to 16 a's and 16 b's, and back.

@@ -7,6 +7,9 @@ namespace {
 inline constexpr int kVecs = 32;
 inline constexpr int kSumVecs = 28;
 inline constexpr int kMicroRows = 14;
+// Attention: query rows of a panel, and sums it may hold beside a few weights and an input.
+inline constexpr int kPanelRows = 12;
+inline constexpr int kPanelSums = 24;
 
 using Vec = __m512;
 using Mask = __mmask16;
@@ -80,6 +83,26 @@ inline Vec load_bf16_odd(const std::uint16_t* pair) {
   const __m512i high = _mm512_set1_epi32(static_cast<int>(0xFFFF0000U));
   return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(pair), high));
 }
+inline Vec load_i8(const std::int8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+// The nearest bf16, ties to even, widened; of NaN a quiet one.
+inline Vec round_bf16(Vec v) {
+  const Vec quiet = bit_or(v, set1(std::bit_cast<float>(0x400000U)));
+  const __m512i bits = _mm512_castps_si512(v);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+  const __m512i high = _mm512_set1_epi32(static_cast<int>(0xFFFF0000U));
+  return select(is_nan(v), quiet, _mm512_castsi512_ps(_mm512_and_si512(up, high)));
+}
+
+#if defined(MOE_BF16_DOT)
+// sum + the products of the bf16 pairs of each 32-bit lane.
+inline Vec dot_bf16(Vec sum, __m512i a, __m512i b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
+inline void store_bf16(std::uint16_t* p, Vec v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v));
+}
+#endif
 
 // (a, b) pairs of an interleaved vector: 32 floats at p to 16 a's and 16 b's, and back.
 inline void load_pairs(const float* p, Vec* a, Vec* b) {

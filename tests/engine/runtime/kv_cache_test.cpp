@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "engine/base/error.h"
-#include "kernels/attention.h"
 
 namespace moe {
 namespace {
@@ -30,8 +29,9 @@ struct Fixture {
 
 std::vector<float> stored_key(const KvCache& cache, const KvLayout::Place& place, int position, int head) {
   std::vector<float> key(place.key_dim);
-  const float* block = cache.blocks(place.group)[position / kKvBlockTokens].get();
-  kernels::load_key(block + place.key_offset + head * place.key_stride, place.key_dim, position % kKvBlockTokens, key.data());
+  const std::byte* block = cache.blocks(place.group)[position / kKvBlockTokens];
+  kernels::load_key(kernels::KvType::f32, block + place.key_offset + head * place.key_stride, place.key_dim,
+                    position % kKvBlockTokens, key.data());
   return key;
 }
 
@@ -50,7 +50,7 @@ TEST(KvLayout, LayersWithOneWindowShareBlocks) {
 TEST(KvCache, BlocksOutsideTheWindowAreFreed) {
   Fixture f;
   KvCache cache(f.pool);
-  const auto group_bytes = [&](int g) { return f.layout.groups()[g].block_floats * sizeof(float); };
+  const auto group_bytes = [&](int g) { return f.layout.groups()[g].block_bytes; };
   for (int i = 0; i < 200; ++i) {
     cache.prepare(1);
     cache.commit(1);
@@ -87,7 +87,7 @@ TEST(KvCache, AForkSharesUntilItWrites) {
 
 TEST(KvCache, TheBudgetIsHeldAndMemoryComesBack) {
   Fixture probe;
-  const std::size_t both = (probe.layout.groups()[0].block_floats + probe.layout.groups()[1].block_floats) * sizeof(float);
+  const std::size_t both = probe.layout.groups()[0].block_bytes + probe.layout.groups()[1].block_bytes;
   Fixture f(2 * both);
   KvCache cache(f.pool);
   cache.prepare(64);

@@ -2,6 +2,7 @@
 #include "tests/kernels/simde/simde.h"
 #include "tests/kernels/simde/tables.h"
 
+#define MOE_BF16_DOT 1
 #define MOE_SIMD simde_avx512bf16
 // clang-format off
 #include "kernels/simd/vec_avx512-inl.h"

@@ -11,6 +11,8 @@
 
 #include <cstring>
 
+#include "kernels/scalar_math.h"
+
 namespace moe::kernels::test {
 
 inline __m512 join(__m256 low, __m256 high) {
@@ -38,8 +40,52 @@ inline void mask_storeu_ps(float* p, __mmask16 mask, __m512 v) {
   }
 }
 
+inline __m512i cvtepi8_epi32(__m128i v) {
+  simde__m512i_private r;
+  r.m256i[0] = _mm256_cvtepi8_epi32(v);
+  r.m256i[1] = _mm256_cvtepi8_epi32(_mm_srli_si128(v, 8));
+  return simde__m512i_from_private(r);
+}
+inline __m512 cvtepi32_ps(__m512i v) {
+  const simde__m512i_private a = simde__m512i_to_private(v);
+  return join(_mm256_cvtepi32_ps(a.m256i[0]), _mm256_cvtepi32_ps(a.m256i[1]));
+}
+// To nearest even, as the instruction does but for denormals, which it takes for zeros.
+inline __m256bh cvtneps_pbh(__m512 v) {
+  float lanes[16];
+  std::uint16_t halves[16];
+  _mm512_storeu_ps(lanes, v);
+  for (int i = 0; i < 16; ++i) {
+    halves[i] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_bf16(lanes[i])) >> 16);
+  }
+  __m256bh r;
+  std::memcpy(&r, halves, sizeof r);
+  return r;
+}
+// SIMDe adds both products before the sum. The instruction adds the odd one, then the even one, each fused.
+inline __m512 dpbf16_ps(__m512 sum, __m512i a, __m512i b) {
+  float lanes[16];
+  std::uint16_t x[32], y[32];
+  _mm512_storeu_ps(lanes, sum);
+  _mm512_storeu_si512(x, a);
+  _mm512_storeu_si512(y, b);
+  for (int i = 0; i < 16; ++i) {
+    for (const int of : {2 * i + 1, 2 * i})
+      lanes[i] = std::fma(widen_bf16(x[of]), widen_bf16(y[of]), lanes[i]);
+  }
+  return _mm512_loadu_ps(lanes);
+}
+
 }  // namespace moe::kernels::test
 
+#undef _mm512_cvtepi8_epi32
+#define _mm512_cvtepi8_epi32(v) moe::kernels::test::cvtepi8_epi32(v)
+#undef _mm512_cvtepi32_ps
+#define _mm512_cvtepi32_ps(v) moe::kernels::test::cvtepi32_ps(v)
+#undef _mm512_cvtneps_pbh
+#define _mm512_cvtneps_pbh(v) moe::kernels::test::cvtneps_pbh(v)
+#undef _mm512_dpbf16_ps
+#define _mm512_dpbf16_ps(sum, a, b) moe::kernels::test::dpbf16_ps(sum, (__m512i)(a), (__m512i)(b))
 #undef _mm512_cvtph_ps
 #define _mm512_cvtph_ps(half) moe::kernels::test::cvtph_ps(half)
 #undef _mm512_maskz_loadu_ps
