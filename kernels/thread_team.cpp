@@ -1,8 +1,19 @@
-// The team: a generation counter starts a job, a countdown ends it; both are spun on briefly, then slept on.
+// The team: a generation counter starts a job, a countdown ends it; both are spun on for microseconds, then
+// slept on.
+//
+// Sleeping is a futex: std::atomic::wait of libstdc++ yields the processor many times before it sleeps, which
+// on a busy machine costs a turn of everybody else each time.
 #include "kernels/thread_team.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <climits>
+#include <cstdint>
 #include <exception>
 #include <thread>
 #include <vector>
@@ -10,28 +21,74 @@
 namespace moe::kernels {
 namespace {
 
+// Spinning lasts about this many clock ticks (5 to 10 microseconds), less where it was in vain before: then
+// the team is idle or the machine busy.
+constexpr std::uint64_t kMostTicks = 20'000, kLeastTicks = 1'000;
+
+std::uint64_t ticks() noexcept {
+#if defined(__x86_64__)
+  return __builtin_ia32_rdtsc();
+#else
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count()) * 2;
+#endif
+}
+
 inline void relax() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(__x86_64__)
   __builtin_ia32_pause();
 #endif
 }
+
+// A word that one side changes and the other waits for.
+class Signal {
+ public:
+  std::uint32_t load() const noexcept { return word_.load(std::memory_order_acquire); }
+  void store(std::uint32_t value) noexcept { word_.store(value, std::memory_order_relaxed); }
+
+  // Both wake all sleepers: at every step, or when the word comes to zero.
+  void count_up() noexcept {
+    word_.fetch_add(1);
+    wake();
+  }
+  void count_down() noexcept {
+    if (word_.fetch_sub(1) == 1) wake();
+  }
+
+  // Returns when the word differs from `old`, or later, when somebody wakes the sleepers.
+  void wait_change(std::uint32_t old, std::uint64_t& spin_ticks) noexcept {
+    if (spin_ticks > 0) {
+      for (const std::uint64_t start = ticks(); ticks() - start < spin_ticks;) {
+        if (load() != old) {
+          spin_ticks = kMostTicks;
+          return;
+        }
+        relax();
+      }
+      spin_ticks = std::max(spin_ticks / 2, kLeastTicks);
+    }
+    sleepers_.fetch_add(1);
+    while (word_.load() == old) syscall(SYS_futex, &word_, FUTEX_WAIT_PRIVATE, old, nullptr, nullptr, 0);
+    sleepers_.fetch_sub(1);
+  }
+
+ private:
+  // Sequentially consistent on both sides: either this one sees the sleeper, or the sleeper the new value.
+  void wake() noexcept {
+    if (sleepers_.load() > 0) syscall(SYS_futex, &word_, FUTEX_WAKE_PRIVATE, INT_MAX, nullptr, nullptr, 0);
+  }
+
+  static_assert(sizeof(std::atomic<std::uint32_t>) == 4, "a futex is four bytes");
+  alignas(64) std::atomic<std::uint32_t> word_ = 0;
+  std::atomic<int> sleepers_ = 0;
+};
 
 }  // namespace
 
 struct ThreadTeam::State {
   explicit State(int n) : size(n), errors(static_cast<std::size_t>(n)) {
     // Spinning pays only while every worker can have a processor.
-    spins = n <= static_cast<int>(std::thread::hardware_concurrency()) ? 400 : 0;
-  }
-
-  // Returns when `value` differs from `old`.
-  template <typename T>
-  void wait_change(std::atomic<T>& value, T old) const noexcept {
-    for (int i = 0; i < spins; ++i) {
-      if (value.load(std::memory_order_acquire) != old) return;
-      relax();
-    }
-    value.wait(old, std::memory_order_acquire);
+    if (n <= static_cast<int>(std::thread::hardware_concurrency())) spin_ticks = kMostTicks;
+    caller_spin_ticks = spin_ticks;
   }
 
   void call(int worker) noexcept {
@@ -43,20 +100,26 @@ struct ThreadTeam::State {
   }
 
   void work(int worker) noexcept {
+    std::uint64_t spins = spin_ticks;
     for (std::uint32_t seen = 0;;) {
-      wait_change(generation, seen);
+      generation.wait_change(seen, spins);
       ++seen;
       if (stop.load(std::memory_order_relaxed)) return;
       call(worker);
-      if (pending.fetch_sub(1, std::memory_order_acq_rel) == 1) pending.notify_one();
+      pending.count_down();
     }
   }
 
   void start(const FunctionRef<void(int, int)>* next) noexcept {
     job = next;
-    pending.store(size - 1, std::memory_order_relaxed);
-    generation.fetch_add(1, std::memory_order_release);
-    generation.notify_all();
+    pending.store(static_cast<std::uint32_t>(size - 1));
+    generation.count_up();
+  }
+
+  void finish() noexcept {
+    for (std::uint32_t left = pending.load(); left != 0; left = pending.load()) {
+      pending.wait_change(left, caller_spin_ticks);
+    }
   }
 
   void shut_down() noexcept {
@@ -66,12 +129,12 @@ struct ThreadTeam::State {
   }
 
   const int size;
-  int spins = 0;
+  std::uint64_t spin_ticks = 0;
+  std::uint64_t caller_spin_ticks = 0;
   const FunctionRef<void(int, int)>* job = nullptr;
   std::vector<std::exception_ptr> errors;
-  alignas(64) std::atomic<std::uint32_t> generation = 0;
+  Signal generation, pending;
   std::atomic<bool> stop = false;
-  alignas(64) std::atomic<int> pending = 0;
   std::vector<std::thread> threads;
 };
 
@@ -95,10 +158,7 @@ void ThreadTeam::run(FunctionRef<void(int, int)> f) {
   if (state.size == 1) return f(0, 1);
   state.start(&f);
   state.call(0);
-  for (int left = state.pending.load(std::memory_order_acquire); left != 0;
-       left = state.pending.load(std::memory_order_acquire)) {
-    state.wait_change(state.pending, left);
-  }
+  state.finish();
   for (std::exception_ptr& error : state.errors) {
     if (error == nullptr) continue;
     const std::exception_ptr first = error;
