@@ -111,6 +111,7 @@ void Executor::Pass::grouped_attention(std::int32_t index) {
   const std::int64_t width = w.in.rows();
   float* in = in_.get(0);
   ops_.for_rows(rows_, [&](std::int64_t r) { finish_row(a, w, place, spans_[row_span_[r]], r, in + r * width); });
+  lap(Component::elementwise);
   const std::int64_t mixed = std::int64_t{a.heads} * a.value_dim;
   attend(index, in, width, mixed_.get(rows_ * mixed), mixed);
 }
@@ -187,6 +188,7 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
     args.alibi_slopes = a.alibi ? w.alibi_slopes.data() : nullptr;
     ops_.table().attention(args);
   });
+  lap(Component::attn_core);
 }
 
 void Executor::Pass::count_attention(std::int32_t index) {
@@ -201,17 +203,21 @@ void Executor::Pass::count_attention(std::int32_t index) {
   const std::uint64_t token_bytes =
       std::uint64_t(place.heads) * std::uint64_t(kernels::kv_vector_bytes(kv_layout_.type(), place.key_dim) +
                                                  (latent ? 0 : kernels::kv_vector_bytes(kv_layout_.type(), place.value_dim)));
+  std::uint64_t bytes = 0;
   for (const Span& span : spans_) {
     const std::uint64_t pairs = visible_pairs(span.first_position, span.rows, a.window);
     const std::int64_t last = span.first_position + span.rows;
     const std::int64_t first = a.window > 0 ? std::max<std::int64_t>(0, span.first_position + 1 - a.window) : 0;
+    const std::uint64_t span_bytes = std::uint64_t(last - first) * token_bytes;
+    bytes += span_bytes;
     for (CostMeter* meter : {span.feed->meter, executed_}) {
       if (meter == nullptr) continue;
       meter->costs().a(Component::attn_core, 2 * heads * pair_dims * pairs);
       meter->costs().b(Component::attn_core, heads * (per_key * pairs + (a.sinks ? per_key * std::uint64_t(span.rows) : 0)));
-      meter->costs().kv_bytes += std::uint64_t(last - first) * token_bytes;
+      meter->costs().kv_bytes += span_bytes;
     }
   }
+  lap(Component::attn_core, bytes);
   // Rotation: 3 a rotated component; norms and biases of the heads that were made.
   if (a.rope >= 0) {
     const std::uint64_t rotated_heads = heads + (!a.owns_cache() ? 0 : latent ? 1 : std::uint64_t(a.kv_heads));

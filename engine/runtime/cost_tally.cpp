@@ -13,6 +13,7 @@ void Executor::Pass::tally(Component c, std::uint64_t a_per_row, std::uint64_t b
   };
   for (const Span& span : spans_) add(span.feed->meter, span.rows, bytes_once);
   if (rows_ > 0) add(executed_, rows_, bytes_once);
+  lap(c, std::uint64_t(bytes_once));
 }
 
 void Executor::Pass::tally_matrix(Component c, const kernels::PackedMatrix& w, bool bias) {
@@ -32,8 +33,9 @@ void Executor::Pass::tally_choices(std::int32_t index) {
   if (e.bias) b += k * (2 * width + hidden);
   tally(Component::experts, a, b);
 
-  const auto count_distinct = [&](CostMeter* meter, std::int64_t first_row, std::int64_t rows) {
-    if (meter == nullptr) return;
+  const auto count_distinct = [&](CostMeter* meter, std::int64_t first_row, std::int64_t rows) -> std::uint64_t {
+    std::uint64_t bytes = 0;
+    if (meter == nullptr) return bytes;
     std::vector<bool> seen(e.router.experts);
     for (std::int64_t i = first_row * e.router.top_k; i < (first_row + rows) * e.router.top_k; ++i) {
       const std::int32_t expert = chosen_[i];
@@ -41,11 +43,13 @@ void Executor::Pass::tally_choices(std::int32_t index) {
       seen[expert] = true;
       meter->touch_expert(index, expert);
       const GatedWeights& w = model_.layers[index].experts[expert];
-      meter->costs().weight_bytes += std::uint64_t(stored_bytes(w.gate_up) + stored_bytes(w.down));
+      bytes += std::uint64_t(stored_bytes(w.gate_up) + stored_bytes(w.down));
     }
+    meter->costs().weight_bytes += bytes;
+    return bytes;
   };
   for (const Span& span : spans_) count_distinct(span.feed->meter, span.first_row, span.rows);
-  count_distinct(executed_, 0, rows_);
+  lap(Component::experts, count_distinct(executed_, 0, rows_));
 }
 
 }  // namespace moe

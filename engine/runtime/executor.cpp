@@ -90,10 +90,12 @@ Executor::Pass::Pass(const Model& model, const KvLayout& layout, const kernels::
       kv_layout_(layout),
       ops_(table, team, options.compute),
       routing_(options.routing),
+      profile_(options.profile),
       angles_(spec_.ropes.size()) {}
 
 std::span<const float> Executor::Pass::run(std::span<const Feed> feeds, CostMeter* executed) {
   executed_ = executed;
+  if (profile_ != nullptr) profile_->start();
   spans_.clear();
   rows_ = wanted_ = 0;
   for (const Feed& feed : feeds) {
@@ -136,6 +138,7 @@ void Executor::Pass::embed(std::span<const Feed> feeds) {
     model_.embedding.read(tokens_[r], x + r * hidden);
     if (spec_.embedding_scale != 1) ops_.table().scale(x + r * hidden, spec_.embedding_scale, hidden, x + r * hidden);
   });
+  lap(Component::embedding, std::uint64_t(rows_ * model_.embedding.row_bytes()));
   if (spec_.embedding_scale != 1) tally(Component::embedding, 0, hidden);
 }
 
@@ -160,6 +163,7 @@ void Executor::Pass::angles() {
       }
     }
   }
+  lap(Component::elementwise);
 }
 
 // Gemma 4: a row for each layer from a table of its own and from the embedding; layers behind the last cache get
@@ -176,6 +180,7 @@ void Executor::Pass::embed_per_layer() {
       if (meter != nullptr) meter->costs().weight_bytes += span.rows * model_.per_layer_table.row_bytes();
     }
   }
+  lap(Component::per_layer_embedding, std::uint64_t(rows_ * model_.per_layer_table.row_bytes()));
   const std::int32_t cut = spec_.first_layer_without_cache();
   if (cut == spec_.layer_count() || wanted_ == 0) return;
   rows.clear();
@@ -226,6 +231,7 @@ void Executor::Pass::per_layer_rows(const float* x, std::span<const std::int64_t
   };
   for (const Span& span : spans_) add(span.feed->meter, late ? wanted_rows(*span.feed) : span.rows);
   add(executed_, count);
+  lap(Component::per_layer_embedding, stored_bytes(projection));
 }
 
 void Executor::Pass::run_layer(std::int32_t index) {
@@ -310,6 +316,7 @@ std::span<const float> Executor::Pass::head() {
   if (rows_ == 0) return {logits, 0};
   float* x = x_.get(0);
   ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec_.final_norm, model_.final_norm, x + r * hidden, hidden, x + r * hidden); });
+  lap(Component::norm);
   ops_.matmul(model_.head, x, hidden, rows_, logits, vocab);
   if (spec_.logit_softcap > 0) {
     ops_.team().parallel_for(rows_ * vocab, 64, [&](std::int64_t begin, std::int64_t end, int) {
@@ -317,8 +324,8 @@ std::span<const float> Executor::Pass::head() {
     });
     tally(Component::lm_head, 0, 3 * vocab);
   }
-  tally_norm(spec_.final_norm, hidden);
   tally_matrix(Component::lm_head, model_.head);
+  tally_norm(spec_.final_norm, hidden);
   for (const Span& span : spans_) {
     if (span.feed->meter != nullptr) span.feed->meter->touch_head();
     if (executed_ != nullptr) executed_->touch_head();

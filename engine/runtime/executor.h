@@ -7,6 +7,7 @@
 
 #include "engine/runtime/cost_meter.h"
 #include "engine/runtime/model.h"
+#include "engine/runtime/profile.h"
 #include "engine/runtime/routing_stats.h"
 #include "engine/runtime/sequence.h"
 #include "kernels/kernel_table.h"
@@ -35,6 +36,7 @@ class Executor {
     std::size_t kv_budget_bytes = SIZE_MAX;
     kernels::KvType kv_type = kernels::KvType::f32;  // what keys and values are kept as
     RoutingStats* routing = nullptr;               // told of every choice of experts; must outlive the executor
+    Profile* profile = nullptr;                    // told where the time goes; must outlive the executor
   };
   // `team` must outlive the executor.
   Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options);

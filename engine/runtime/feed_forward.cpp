@@ -105,6 +105,7 @@ void Executor::Pass::choose_experts(std::int32_t index, const float* router_in) 
           w.router_expert_scale, {choice + row * count, std::size_t(count)},
           {chosen_.data() + row * k, std::size_t(k)}, {chosen_weights_.data() + row * k, std::size_t(k)});
   });
+  lap(Component::router);
 }
 
 // out[row] = sum over its chosen experts, ascending, of weight * expert(x[row]).
@@ -145,6 +146,7 @@ void Executor::Pass::experts(std::int32_t index, const float* x, const float* ro
       }
     }
   });
+  lap(Component::experts);
 }
 
 }  // namespace moe

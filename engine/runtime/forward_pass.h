@@ -71,17 +71,24 @@ class Executor::Pass {
   void shared_expert(std::int32_t index, const float* x, float* out);
   void choose_experts(std::int32_t index, const float* router_in);
 
-  // cost_tally.cpp: FLOPs a row, and bytes that are read once however many rows there are.
+  // cost_tally.cpp: FLOPs a row, and bytes that are read once however many rows there are. Each call, like lap(), also
+  // ends a step of the profile: the time since the last one goes to the component.
   void tally(Component c, std::uint64_t a_per_row, std::uint64_t b_per_row, std::int64_t bytes_once = 0);
   void tally_matrix(Component c, const kernels::PackedMatrix& w, bool bias = false);
   void tally_norm(const NormSpec& spec, std::uint64_t elements_per_row);
   void tally_choices(std::int32_t index);
+  void lap(Component c, std::uint64_t bytes = 0) {
+    if (profile_ == nullptr) return;
+    profile_->read(c, bytes);
+    profile_->lap(c);
+  }
 
   const Model& model_;
   const ModelSpec& spec_;
   const KvLayout& kv_layout_;
   Ops ops_;
   RoutingStats* routing_;
+  Profile* profile_;
   CostMeter* executed_ = nullptr;
 
   std::vector<Span> spans_;                  // of the rows that still run

@@ -43,9 +43,11 @@ void Executor::Pass::latent_attention(std::int32_t index) {
       std::copy_n(part, a.rope_dim, latent_q + r * latent_stride + h * head_dim + a.kv_rank);
     }
   });
+  lap(Component::elementwise);
   ops_.for_tasks(a.heads, [&](std::int64_t h, int) {
     ops_.matmul_here(w.key_up[h], q + h * a.key_dim, q_stride, rows_, latent_q + h * head_dim, latent_stride);
   });
+  lap(Component::attn_proj);
 
   const std::int64_t mixed_stride = std::int64_t{a.heads} * a.kv_rank;
   float* mixed = hidden_.get(rows_ * mixed_stride);
