@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <stdexcept>
 #include <system_error>
 
 #include "engine/base/error.h"
@@ -150,10 +151,27 @@ Checkpoint Checkpoint::open(const fs::path& directory) {
                   Fault{directory.string(), "", "a directory that can be read", error.code().message()});
     }
   }
-  checkpoint.names_.reserve(checkpoint.places_.size());
-  for (const auto& [name, place] : checkpoint.places_) checkpoint.names_.push_back(name);
-  std::sort(checkpoint.names_.begin(), checkpoint.names_.end());
+  checkpoint.sort_names();
   return checkpoint;
+}
+
+Checkpoint Checkpoint::in_memory(std::vector<Tensor> tensors, std::shared_ptr<const void> owner) {
+  Checkpoint checkpoint;
+  checkpoint.loose_ = std::move(tensors);
+  checkpoint.owner_ = std::move(owner);
+  for (const Tensor& tensor : checkpoint.loose_) {
+    const bool inserted = checkpoint.places_.try_emplace(tensor.name, Place{&tensor, 0}).second;
+    if (!inserted) throw std::logic_error("two tensors named " + tensor.name);
+    checkpoint.total_bytes_ += tensor.data.size();
+  }
+  checkpoint.sort_names();
+  return checkpoint;
+}
+
+void Checkpoint::sort_names() {
+  names_.reserve(places_.size());
+  for (const auto& [name, place] : places_) names_.push_back(name);
+  std::sort(names_.begin(), names_.end());
 }
 
 void Checkpoint::add(SafetensorsFile file) {
@@ -242,18 +260,18 @@ const Tensor& Checkpoint::require(std::string_view name, std::span<const std::in
 
 const fs::path& Checkpoint::file_of(std::string_view name) const noexcept {
   const auto place = places_.find(name);
-  if (place != places_.end()) return files_[place->second.file].path();
+  if (place != places_.end() && place->second.file < files_.size()) return files_[place->second.file].path();
   return index_.empty() && !files_.empty() ? files_.front().path() : index_;
 }
 
 void Checkpoint::drop(const Tensor& tensor) const noexcept {
   const auto place = places_.find(tensor.name);
-  if (place != places_.end()) files_[place->second.file].drop(tensor);
+  if (place != places_.end() && place->second.file < files_.size()) files_[place->second.file].drop(tensor);
 }
 
 void Checkpoint::will_need(const Tensor& tensor) const noexcept {
   const auto place = places_.find(tensor.name);
-  if (place != places_.end()) files_[place->second.file].will_need(tensor);
+  if (place != places_.end() && place->second.file < files_.size()) files_[place->second.file].will_need(tensor);
 }
 
 }  // namespace moe

@@ -1,8 +1,9 @@
-// The weights of one model directory: a safetensors file, or several that an index names.
+// The weights of one model: a safetensors file, several that an index names, or tensors in memory.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,9 @@ class Checkpoint {
   // Errors name the file and the tensor: io (missing or unreadable), format (a fault of a header or of the
   // index, a shard name that leads out of the directory), unsupported (weights in other formats only).
   static Checkpoint open(const std::filesystem::path& directory);
+  // Tensors that come from no file: directory(), files() and file_of() are empty. The tensors' bytes must live as long
+  // as `owner`, which the checkpoint keeps. No name twice (a programmer's error).
+  static Checkpoint in_memory(std::vector<Tensor> tensors, std::shared_ptr<const void> owner);
 
   const std::filesystem::path& directory() const noexcept { return directory_; }
   // nullptr if there is none of that name.
@@ -51,14 +55,17 @@ class Checkpoint {
  private:
   struct Place {
     const Tensor* tensor;
-    std::size_t file;
+    std::size_t file;  // files_.size() for a tensor of no file
   };
   void add(SafetensorsFile file);
   void open_shards(const std::filesystem::path& index);
+  void sort_names();
 
   std::filesystem::path directory_;
   std::filesystem::path index_;
   std::vector<SafetensorsFile> files_;
+  std::vector<Tensor> loose_;  // of no file
+  std::shared_ptr<const void> owner_;
   std::unordered_map<std::string_view, Place> places_;  // views of the names inside files_
   std::vector<std::string_view> names_;
   std::uint64_t total_bytes_ = 0;

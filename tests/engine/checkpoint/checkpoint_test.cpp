@@ -53,6 +53,25 @@ TEST(Checkpoint, OpensOneFile) {
   EXPECT_EQ(checkpoint.file_of("a"), folder / "model.safetensors");
 }
 
+TEST(Checkpoint, HoldsTensorsOfNoFile) {
+  auto bytes = std::make_shared<std::vector<std::byte>>(8, std::byte{0});
+  const std::weak_ptr<void> alive = bytes;
+  const Tensor tensor{"a", DType::f32, {2}, *bytes};
+  {
+    const Checkpoint checkpoint = Checkpoint::in_memory({tensor}, std::move(bytes));
+    EXPECT_EQ(checkpoint.names(), (std::vector<std::string_view>{"a"}));
+    EXPECT_EQ(checkpoint.require("a", {2}).data.size(), 8U);
+    EXPECT_EQ(checkpoint.total_bytes(), 8U);
+    EXPECT_TRUE(checkpoint.directory().empty());
+    EXPECT_TRUE(checkpoint.file_of("a").empty());
+    checkpoint.will_need(*checkpoint.find("a"));
+    checkpoint.drop(*checkpoint.find("a"));
+    EXPECT_FALSE(alive.expired());
+  }
+  EXPECT_TRUE(alive.expired());
+  EXPECT_THROW(Checkpoint::in_memory({tensor, tensor}, nullptr), std::logic_error);
+}
+
 TEST(Checkpoint, OpensShards) {
   const TempDir folder;
   make_sharded(folder);

@@ -1,0 +1,35 @@
+// Made-up weights for any ModelSpec: what benchmarks and tests of real shapes run on where there is no
+// checkpoint.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "engine/base/dtype.h"
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/model/spec.h"
+#include "engine/model/weights.h"
+
+namespace moe {
+
+struct SyntheticOptions {
+  DType type = DType::bf16;             // of everything that is plain: f32, f16 or bf16
+  Encoding matrices = Encoding::plain;  // of the layers' matrices, routers apart: plain or fp8_block
+  Encoding experts = Encoding::plain;   // of the routed experts' matrices: any
+  std::uint64_t seed = 1;
+};
+
+struct SyntheticWeights {
+  std::shared_ptr<const Checkpoint> checkpoint;
+  WeightLocator locate;  // owns what it refers to
+};
+
+// Every weight is a window on one of a few arrays of random numbers, cut at a place and with a row stride
+// that depend on the weight, so that rows overlap without being equal and a model of any size costs no memory
+// before it is packed. Deterministic in spec and options. Numbers are near normal, none of them subnormal:
+// deviation 0.02 in most matrices, less in those that add to the residual stream, more in the embedding;
+// vectors that multiply lie around 1. Routers' rows differ in length, so that some experts are chosen several
+// times as often as others. Throws std::invalid_argument for types that are not named above.
+SyntheticWeights synthetic_weights(const ModelSpec& spec, const SyntheticOptions& options);
+
+}  // namespace moe

@@ -1,0 +1,140 @@
+// Models of made-up weights: every slot has sane numbers, runs are repeatable, loads of experts are uneven,
+// and the profile accounts for what the meter counts.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "engine/base/error.h"
+#include "engine/runtime/executor.h"
+#include "engine/runtime/synthetic_weights.h"
+
+namespace moe {
+namespace {
+
+ModelSpec small_moe() {
+  ModelSpec spec;
+  spec.family = "test";
+  spec.vocab = 1000;
+  spec.hidden = 128;
+  spec.max_positions = 1024;
+  RopeSpec rope;
+  rope.dims = 32;
+  spec.ropes = {rope};
+  for (int i = 0; i < 3; ++i) {
+    LayerSpec layer;
+    layer.attention.heads = 4;
+    layer.attention.kv_heads = 2;
+    layer.attention.key_dim = layer.attention.value_dim = 32;
+    layer.attention.scale = 0.2F;
+    layer.attention.rope = 0;
+    if (i == 0) {
+      layer.dense = MlpSpec{256, {}, true};
+    } else {
+      layer.experts.emplace();
+      layer.experts->router.experts = 32;
+      layer.experts->router.top_k = 4;
+      layer.experts->router.renormalise = true;
+      layer.experts->width = 64;
+    }
+    spec.layers.push_back(layer);
+  }
+  validate(spec, "test");
+  return spec;
+}
+
+std::vector<std::int32_t> some_tokens(std::int32_t count) {
+  std::vector<std::int32_t> tokens(count);
+  for (std::int32_t i = 0; i < count; ++i) tokens[i] = (i * 37 + 11) % 1000;
+  return tokens;
+}
+
+struct Outcome {
+  std::vector<float> logits;
+  Profile profile;
+  Costs costs;
+  std::vector<std::uint64_t> load;  // of the last layer's experts
+};
+
+Outcome run(const SyntheticOptions& options) {
+  const ModelSpec spec = small_moe();
+  const SyntheticWeights weights = synthetic_weights(spec, options);
+  const auto model = Model::load(spec, weights.locate, weights.checkpoint);
+  kernels::ThreadTeam team(2);
+  Outcome outcome;
+  RoutingStats routing(spec, 16);
+  Executor::Options executor_options;
+  executor_options.routing = &routing;
+  executor_options.profile = &outcome.profile;
+  Executor executor(model, team, executor_options);
+  CostMeter meter(spec);
+  Sequence sequence = executor.new_sequence();
+  const auto tokens = some_tokens(200);
+  const Feed feed{&sequence, tokens};
+  const auto logits = executor.forward({&feed, 1}, &meter);
+  outcome.logits.assign(logits.begin(), logits.end());
+  outcome.costs = meter.read();
+  outcome.load = routing.layers().back().load;
+  return outcome;
+}
+
+TEST(SyntheticWeights, GiveTheSameModelEveryTime) {
+  const Outcome first = run({});
+  EXPECT_EQ(first.logits, run({}).logits);
+  SyntheticOptions other;
+  other.seed = 2;
+  EXPECT_NE(first.logits, run(other).logits);
+}
+
+TEST(SyntheticWeights, GiveWellSpreadLogitsInEveryForm) {
+  for (const SyntheticOptions& options :
+       {SyntheticOptions{}, SyntheticOptions{DType::f16}, SyntheticOptions{DType::f32},
+        SyntheticOptions{DType::bf16, Encoding::plain, Encoding::mxfp4},
+        SyntheticOptions{DType::bf16, Encoding::fp8_block}}) {
+    const Outcome result = run(options);
+    double sum = 0, squares = 0;
+    for (const float x : result.logits) {
+      ASSERT_TRUE(std::isfinite(x));
+      sum += x;
+      squares += double{x} * x;
+    }
+    const auto n = double(result.logits.size());
+    EXPECT_LT(std::abs(sum / n), 0.1);
+    EXPECT_GT(std::sqrt(squares / n), 0.1);
+    EXPECT_LT(std::sqrt(squares / n), 1.0);
+  }
+  EXPECT_THROW(synthetic_weights(small_moe(), {DType::f8_e4m3}), std::invalid_argument);
+}
+
+TEST(SyntheticWeights, LoadExpertsUnevenly) {
+  const std::vector<std::uint64_t> load = run({}).load;
+  const std::uint64_t total = std::accumulate(load.begin(), load.end(), std::uint64_t{0});
+  EXPECT_EQ(total, 200 * 4U);
+  const double mean = double(total) / double(load.size());
+  EXPECT_GT(double(*std::ranges::max_element(load)), 1.5 * mean);
+  EXPECT_LT(double(*std::ranges::max_element(load)), 6 * mean);
+}
+
+TEST(SyntheticWeights, HaveNoSubnormals) {
+  const SyntheticWeights weights = synthetic_weights(small_moe(), {DType::f16});
+  for (const std::string_view name : weights.checkpoint->names()) {
+    for (const float x : to_floats(weights.checkpoint->require(name)))
+      ASSERT_GE(std::abs(x), 6.2e-5F) << name;
+  }
+}
+
+TEST(Profile, AccountsForAllBytesAndForEachPartThatWorked) {
+  const Outcome result = run({});
+  std::uint64_t bytes = 0;
+  for (std::size_t i = 0; i < kComponents; ++i) {
+    const auto part = static_cast<Component>(i);
+    bytes += result.profile[part].bytes;
+    const bool worked = result.costs[part].class_a > 0;
+    EXPECT_TRUE(!worked || result.profile[part].seconds > 0) << name(part);
+  }
+  EXPECT_EQ(bytes, result.costs.weight_bytes + result.costs.kv_bytes);
+}
+
+}  // namespace
+}  // namespace moe
