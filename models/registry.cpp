@@ -89,12 +89,16 @@ void apply(const RouterOverride& change, ModelSpec& spec) {
 }
 
 Description describe(const std::filesystem::path& directory, const RouterOverride& change) {
-  const Config config = Config::open(directory / "config.json");
+  return describe_file(directory / "config.json", change);
+}
+
+Description describe_file(const std::filesystem::path& file, const RouterOverride& change) {
+  const Config config = Config::open(file);
   Description description;
   description.family = &family_of(config);
   refuse_quantization(config, *description.family);
   description.spec = description.family->describe(config);
-  add_stop_ids(description.spec, config, directory);
+  add_stop_ids(description.spec, config, file.parent_path());
   validate(description.spec, config.file());
   apply(change, description.spec);
   return description;
@@ -102,7 +106,11 @@ Description describe(const std::filesystem::path& directory, const RouterOverrid
 
 std::shared_ptr<const Model> load_model(const std::filesystem::path& directory, const LoadOptions& options,
                                         const RouterOverride& change) {
-  Description description = describe(directory, change);
+  return load_model(describe(directory, change), directory, options);
+}
+
+std::shared_ptr<const Model> load_model(Description description, const std::filesystem::path& directory,
+                                        const LoadOptions& options) {
   auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(directory));
   // The locator refers to a spec that outlives it: the model keeps its own copy.
   const ModelSpec spec = description.spec;

@@ -29,9 +29,14 @@ void apply(const RouterOverride& change, ModelSpec& spec);
 
 // Reads and checks the description. Errors: io, format, config, unsupported.
 Description describe(const std::filesystem::path& directory, const RouterOverride& change = {});
+// The same of a config.json by any name; generation_config.json is looked for beside it.
+Description describe_file(const std::filesystem::path& config, const RouterOverride& change = {});
 
 // Describes, checks every tensor, loads.
 std::shared_ptr<const Model> load_model(const std::filesystem::path& directory, const LoadOptions& options = {},
                                         const RouterOverride& change = {});
+// The same with a description that may have been changed (fewer layers).
+std::shared_ptr<const Model> load_model(Description description, const std::filesystem::path& directory,
+                                        const LoadOptions& options = {});
 
 }  // namespace moe::models

@@ -1,0 +1,141 @@
+// moe-bench run as a process: made-up models from a config alone, the four formats, refusals.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/paths.h"
+#include "tests/support/temp_dir.h"
+
+namespace moe::test {
+namespace {
+
+using nlohmann::json;
+
+struct Outcome {
+  int code = -1;
+  std::string out, err;
+};
+
+class MoeBench : public ::testing::Test {
+ protected:
+  MoeBench() { folder_.write("tiny/config.json", kConfig.dump()); }
+
+  Outcome run(const std::string& arguments) {
+    const std::string out = (folder_ / "stdout").string(), err = (folder_ / "stderr").string();
+    const int status =
+        std::system((MOE_TEST_BIN_DIR "/moe-bench " + arguments + " >" + out + " 2>" + err).c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+  }
+  json results(const std::string& arguments) {
+    const Outcome outcome = run(arguments + " -o json");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.code == 0 ? json::parse(outcome.out) : json::array();
+  }
+  std::string tiny() const { return (folder_ / "tiny").string(); }
+
+  static const json kConfig;
+  TempDir folder_;
+};
+
+const json MoeBench::kConfig{{"model_type", "qwen3_moe"},
+                             {"vocab_size", 300},
+                             {"hidden_size", 64},
+                             {"num_hidden_layers", 3},
+                             {"num_attention_heads", 4},
+                             {"num_key_value_heads", 2},
+                             {"head_dim", 16},
+                             {"moe_intermediate_size", 32},
+                             {"num_experts", 8},
+                             {"num_experts_per_tok", 2},
+                             {"norm_topk_prob", true},
+                             {"max_position_embeddings", 512},
+                             {"tie_word_embeddings", false},
+                             {"torch_dtype", "bfloat16"}};
+
+TEST_F(MoeBench, RunsEveryTestOfALoneConfig) {
+  const json all =
+      results("-m " + tiny() + " --layers 2 -p 8,40 -n 4 -pg 8,2 -d 0,33 -b 1,3 --chunk 16 -t 1,2 -r 2");
+  // 4 tests at 2 depths, 2 batches and 2 numbers of threads.
+  ASSERT_EQ(all.size(), 4U * 2 * 2 * 2);
+  for (const json& r : all) {
+    EXPECT_EQ(r["model"], "tiny");
+    EXPECT_EQ(r["layers"], 2);
+    EXPECT_EQ(r["random"], true);
+    EXPECT_EQ(r["seconds"].size(), 2U);
+    const double tokens =
+        r["n_batch"].get<double>() * (r["n_prompt"].get<double>() + r["n_gen"].get<double>());
+    EXPECT_EQ(r["cost"]["tokens"].get<double>(), tokens);
+    const json& ts = r["tokens_per_second"];
+    EXPECT_LE(ts["min"], ts["median"]);
+    EXPECT_LE(ts["median"], ts["max"]);
+    for (const char* limit : {"read_bandwidth", "f32", "bf16", "int8"}) EXPECT_GT(r["limits"][limit], 0);
+    EXPECT_GT(r["of_peak"], 0);
+    EXPECT_LT(r["of_peak"], 1.2);
+    EXPECT_GT(r["of_bandwidth"], 0);  // above 1 where the processor's caches hold the model
+    double share = 0;
+    for (const json& part : r["components"]) share += part["share"].get<double>();
+    EXPECT_NEAR(share, 1, 1e-6);
+    EXPECT_GT(r["components"]["experts"]["seconds"], 0);
+  }
+  EXPECT_EQ(all.back()["test"], "pp8+tg2 @ d33 x3");
+  EXPECT_EQ(all.back()["threads"], 2);
+}
+
+TEST_F(MoeBench, SharedPrefixChangesNothingButWhatTheSequencesHold) {
+  const std::string arguments = "-m " + tiny() + " -p 0 -n 4 -d 64 -b 4 -t 1 -r 1";
+  const json apart = results(arguments), shared = results(arguments + " --shared-prefix");
+  ASSERT_EQ(apart.size(), 1U);
+  ASSERT_EQ(shared.size(), 1U);
+  EXPECT_EQ(apart[0]["cost"]["components"], shared[0]["cost"]["components"]);
+}
+
+TEST_F(MoeBench, TakesACheckpointOrMakesItUp) {
+  const std::string model = fixture("golden/models/qwen3_moe-f32").string();
+  const std::string rest = " -p 8 -n 0 -t 1 -r 1";
+  EXPECT_EQ(results("-m " + model + rest)[0]["random"], false);
+  EXPECT_EQ(results("-m " + model + " --random" + rest)[0]["random"], true);
+  EXPECT_EQ(results("-m " + model + "/config.json" + rest)[0]["random"], true);
+  EXPECT_EQ(results("-m " + model + " --layers 1" + rest)[0]["layers"], 1);
+}
+
+TEST_F(MoeBench, WritesTables) {
+  const std::string arguments = "-m " + tiny() + " -p 8 -n 2 -t 1 -r 2";
+  const Outcome csv = run(arguments + " -o csv");
+  std::istringstream lines(csv.out);
+  std::string line;
+  int count = 0;
+  for (std::size_t columns = 0; std::getline(lines, line); ++count) {
+    const auto commas = std::size_t(std::ranges::count(line, ','));
+    if (count == 0) columns = commas;
+    EXPECT_EQ(commas, columns) << line;
+  }
+  EXPECT_EQ(count, 3);
+
+  const Outcome markdown = run(arguments + " --breakdown");
+  EXPECT_NE(markdown.out.find("| pp8 |"), std::string::npos);
+  EXPECT_NE(markdown.out.find("| tg2 |"), std::string::npos);
+  EXPECT_NE(markdown.out.find("GB/s"), std::string::npos);
+  EXPECT_NE(markdown.out.find("| experts |"), std::string::npos);
+
+  const Outcome jsonl = run(arguments + " -o jsonl");
+  std::istringstream objects(jsonl.out);
+  for (count = 0; std::getline(objects, line); ++count) EXPECT_TRUE(json::parse(line).is_object());
+  EXPECT_EQ(count, 2);
+}
+
+TEST_F(MoeBench, RefusesWhatMakesNoSense) {
+  for (const char* arguments :
+       {"--layers 4", "-pg 8", "-pg 8,x", "-pg 0,8", "-o xml", "-r 0", "--weights q9"}) {
+    const Outcome outcome = run("-m " + tiny() + " -t 1 " + arguments);
+    EXPECT_EQ(outcome.code, 2) << arguments << outcome.err;
+    EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;
+  }
+  EXPECT_EQ(run("-m " + (folder_ / "nothing").string()).code, 2);
+}
+
+}  // namespace
+}  // namespace moe::test

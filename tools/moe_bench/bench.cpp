@@ -1,0 +1,146 @@
+#include "tools/moe_bench/bench.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+#include "engine/base/error.h"
+#include "kernels/roofline.h"
+
+namespace moe::tools {
+namespace {
+
+constexpr double kMeasureSeconds = 0.3;
+
+// "512,128"
+std::pair<std::int32_t, std::int32_t> parse_pair(const std::string& text) {
+  std::int32_t values[2] = {0, 0};
+  const char* at = text.data();
+  const char* end = at + text.size();
+  for (int i = 0; i < 2; ++i) {
+    const auto [next, error] = std::from_chars(at, end, values[i]);
+    const bool last = i == 1;
+    if (error != std::errc{} || values[i] < 1 || (last ? next != end : next == end || *next != ',')) {
+      throw Error(ErrorKind::usage, Fault{"", "-pg", "two numbers like 512,128", '"' + text + '"'});
+    }
+    at = next + 1;
+  }
+  return {values[0], values[1]};
+}
+
+bool is_layer_product(Component part) {
+  switch (part) {
+    case Component::attn_proj:
+    case Component::router:
+    case Component::experts:
+    case Component::shared_expert:
+    case Component::dense_mlp:
+    case Component::per_layer_embedding:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+std::string BenchTest::name() const {
+  std::string name;
+  if (prompt > 0) name += fmt::format("pp{}", prompt);
+  if (generated > 0) name += fmt::format("{}tg{}", name.empty() ? "" : "+", generated);
+  if (depth > 0) name += fmt::format(" @ d{}", depth);
+  if (batch > 1) name += fmt::format(" x{}", batch);
+  return name;
+}
+
+std::vector<BenchTest> planned_tests(const BenchOptions& o) {
+  std::vector<BenchTest> tests;
+  for (const std::int32_t depth : o.depths) {
+    for (const std::int32_t batch : o.batches) {
+      for (const std::int32_t n : o.prompts) {
+        if (n > 0) tests.push_back({n, 0, depth, batch});
+      }
+      for (const std::int32_t n : o.generated) {
+        if (n > 0) tests.push_back({0, n, depth, batch});
+      }
+      for (const std::string& text : o.prompt_and_generated) {
+        const auto [prompt, generated] = parse_pair(text);
+        tests.push_back({prompt, generated, depth, batch});
+      }
+    }
+  }
+  return tests;
+}
+
+Limits measure_limits(const kernels::KernelTable& table, kernels::ThreadTeam& team, std::int64_t bytes) {
+  Limits limits;
+  limits.read_bandwidth = kernels::measure_read_bandwidth(table, team, bytes, kMeasureSeconds);
+  for (const auto compute : {kernels::Compute::f32, kernels::Compute::bf16, kernels::Compute::int8}) {
+    limits.peaks[std::size_t(compute)] = kernels::measure_compute_peak(table, team, compute, kMeasureSeconds);
+  }
+  return limits;
+}
+
+void raise(Limits& limits, const Limits& other) {
+  limits.read_bandwidth = std::max(limits.read_bandwidth, other.read_bandwidth);
+  for (std::size_t i = 0; i < limits.peaks.size(); ++i)
+    limits.peaks[i] = std::max(limits.peaks[i], other.peaks[i]);
+}
+
+Spread spread(std::vector<double> values) {
+  std::ranges::sort(values);
+  const auto n = values.size();
+  Spread s;
+  s.min = values.front();
+  s.max = values.back();
+  s.median = n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+  s.mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n);
+  double squares = 0;
+  for (const double v : values) squares += (v - s.mean) * (v - s.mean);
+  s.deviation = n > 1 ? std::sqrt(squares / static_cast<double>(n - 1)) : 0;
+  return s;
+}
+
+Spread BenchResult::tokens_per_second() const {
+  std::vector<double> rates;
+  for (const Sample& sample : samples) rates.push_back(static_cast<double>(test.tokens()) / sample.seconds);
+  return spread(std::move(rates));
+}
+
+double BenchResult::median_seconds() const {
+  return static_cast<double>(test.tokens()) / tokens_per_second().median;
+}
+
+double BenchResult::of_peak() const {
+  double flops = 0;
+  for (std::size_t i = 0; i < kComponents; ++i) {
+    const auto part = static_cast<Component>(i);
+    if (is_layer_product(part)) flops += static_cast<double>(costs[part].class_a);
+  }
+  return flops / median_seconds() / limits.peak(products);
+}
+
+double BenchResult::of_bandwidth() const {
+  return static_cast<double>(costs.weight_bytes + costs.kv_bytes) / median_seconds() / limits.read_bandwidth;
+}
+
+PartRates rates(const BenchResult& result, Component part) {
+  const auto repetitions = static_cast<double>(result.samples.size());
+  double total = 0;
+  for (std::size_t i = 0; i < kComponents; ++i) total += result.profile[static_cast<Component>(i)].seconds;
+  PartRates r;
+  r.seconds = result.profile[part].seconds / repetitions;
+  if (r.seconds <= 0) return r;
+  r.share = result.profile[part].seconds / total;
+  r.flops_per_second = static_cast<double>(result.costs[part].class_a) / r.seconds;
+  r.bytes_per_second = static_cast<double>(result.profile[part].bytes) / repetitions / r.seconds;
+  const bool in_f32 = part == Component::attn_core || part == Component::router;
+  r.of_peak = r.flops_per_second / result.limits.peak(in_f32 ? kernels::Compute::f32 : result.products);
+  r.of_bandwidth = r.bytes_per_second / result.limits.read_bandwidth;
+  return r;
+}
+
+}  // namespace moe::tools
