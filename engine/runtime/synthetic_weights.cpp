@@ -39,10 +39,9 @@ float near_normal(std::uint64_t word) {
   return static_cast<float>((sum / 65536 - 2) * std::sqrt(3.0));
 }
 
-// How much longer than the mean a router's row is, 0.75 to 1.25: the logits of longer rows spread wider, so
-// that they are more often among the largest.
-float row_length(std::int64_t row) {
-  return 0.75F + 0.5F * std::fmod(0.618034F * static_cast<float>(row), 1.0F);
+// Length of a router's row, 1 - spread to 1 + spread.
+float row_length(std::int64_t row, float spread) {
+  return 1 + spread * (2 * std::fmod(0.618034F * static_cast<float>(row), 1.0F) - 1);
 }
 
 bool is_expert_matrix(Slot slot) {
@@ -245,7 +244,7 @@ SyntheticWeights synthetic_weights(const ModelSpec& spec, const SyntheticOptions
   arrays.add_numbers("factors", 2 * most.vector,
                      [](std::int64_t, float x) { return 1 + kVectorDeviation * x; });
   arrays.add_numbers("routers", 2 * most.router_rows * most.router_cols, [&](std::int64_t i, float x) {
-    return kDeviation * row_length(i / most.router_cols) * x;
+    return kDeviation * row_length(i / most.router_cols, options.router_spread) * x;
   });
   if (options.matrices == Encoding::fp8_block || options.experts == Encoding::fp8_block) {
     // Sign and mantissa of anything, exponents that make 0.25 to 1.9.

@@ -13,7 +13,7 @@
 namespace moe::tools {
 namespace {
 
-constexpr double kMeasureSeconds = 0.3;
+constexpr double kMeasureSeconds = 0.2;
 
 // "512,128"
 std::pair<std::int32_t, std::int32_t> parse_pair(const std::string& text) {
