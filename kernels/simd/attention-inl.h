@@ -34,20 +34,22 @@ struct Group {
   std::int64_t position[kMaxItems];
 };
 
+// Slots of one block that an item sees.
 struct Slots {
-  int begin, end;  // of one block
+  int begin, end;
   bool whole() const { return begin == 0 && end == kKvBlock; }
 };
 
-Slots visible(std::int64_t window, std::int64_t position, std::int64_t base) {
-  const std::int64_t first = window > 0 ? std::max<std::int64_t>(0, position - window + 1) : 0;
-  return {static_cast<int>(std::clamp<std::int64_t>(first - base, 0, kKvBlock)),
-          static_cast<int>(std::clamp<std::int64_t>(position + 1 - base, 0, kKvBlock))};
+// Of an item that sees something of the block, at `position` counted from the block's start.
+inline Slots visible(std::int64_t window, std::int64_t position) {
+  const int end = position + 1 < kKvBlock ? static_cast<int>(position) + 1 : kKvBlock;
+  const bool cut = window > 0 && position >= window;
+  return {cut ? static_cast<int>(position - window) + 1 : 0, end};
 }
 
 // Raw dot products of one item and block to scores (in place), -inf where invisible; returns their maximum.
-float finish_scores(const AttentionArgs& args, int head, std::int64_t base_from_position, Slots slots,
-                    float* scores) {
+inline float finish_scores(const AttentionArgs& args, int head, std::int64_t position, const Slots& slots,
+                           float* scores) {
   Vec s[2] = {mul(load(scores), set1(args.scale)), mul(load(scores + kLanes), set1(args.scale))};
   if (args.softcap > 0.0F) {
     const Vec cap = set1(args.softcap);
@@ -56,7 +58,7 @@ float finish_scores(const AttentionArgs& args, int head, std::int64_t base_from_
   if (args.alibi_slopes != nullptr) {
     float distance[kKvBlock];
     for (int slot = 0; slot < kKvBlock; ++slot)
-      distance[slot] = static_cast<float>(base_from_position + slot);
+      distance[slot] = static_cast<float>(slot - position);
     const Vec slope = set1(args.alibi_slopes[head]);
     for (int half = 0; half < 2; ++half) s[half] = fma(slope, load(distance + half * kLanes), s[half]);
   }
@@ -73,7 +75,7 @@ float finish_scores(const AttentionArgs& args, int head, std::int64_t base_from_
 
 // Scores of one item to weights in `p`, and its sums: L <- L * alpha + p.
 template <KvType S, typename Weight>
-void weigh_scores(const float* scores, Slots slots, float most, float alpha, const float* value_scales,
+inline void weigh_scores(const float* scores, const Slots& slots, float most, float alpha, const float* value_scales,
                   Weight* p, float* sums) {
   Vec w[2];
   for (int half = 0; half < 2; ++half) {
@@ -135,11 +137,13 @@ void attend_panel(const AttentionArgs& args, Group<S>& group, const Block& block
   float most[kPanelRows], alpha[kPanelRows];
   kScorePanels<S>[static_cast<std::size_t>(count - 1)](block.keys, group.q + begin * group.ldq, group.ldq,
                                                        args.d_k, scores);
+  int head = begin % group.heads;
   for (int i = 0; i < count; ++i) {
-    const std::int64_t position = group.position[begin + i];
-    slots[i] = visible(args.window, position, block.base);
-    most[i] = finish_scores(args, group.head_begin + (begin + i) % group.heads, block.base - position,
-                            slots[i], scores + i * kKvBlock);
+    const std::int64_t position = group.position[begin + i] - block.base;
+    const Slots seen = visible(args.window, position);
+    most[i] = finish_scores(args, group.head_begin + head, position, seen, scores + i * kKvBlock);
+    slots[i] = seen;
+    if (++head == group.heads) head = 0;
   }
   const Vec old = load_partial(group.m + begin, count), now = max(old, load_partial(most, count));
   store_partial(group.m + begin, now, count);
