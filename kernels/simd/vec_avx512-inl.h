@@ -8,8 +8,11 @@ inline constexpr int kVecs = 32;
 inline constexpr int kSumVecs = 28;
 inline constexpr int kMicroRows = 14;
 // Attention: query rows of a panel, and sums it may hold beside a few weights and an input.
-inline constexpr int kPanelRows = 12;
-inline constexpr int kPanelSums = 24;
+#if defined(MOE_EMULATED)
+inline constexpr int kPanelRows = 3, kPanelSums = 6;
+#else
+inline constexpr int kPanelRows = 12, kPanelSums = 24;
+#endif
 
 using Vec = __m512;
 using Mask = __mmask16;
