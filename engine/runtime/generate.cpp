@@ -87,12 +87,12 @@ Generation generate(Executor& executor, Sequence& sequence, std::span<const std:
   out.prefill_s = seconds_since(start);
   if (options.max_new_tokens <= 0) return finish(FinishReason::length);
 
-  Sampler sampler(options.sampling);
+  Sampler sampler(options.sampling, options.allowed);
   const auto decode_start = Clock::now();
   for (;;) {
     if (stopped()) return finish(FinishReason::interrupted);
     GeneratedToken token;
-    token.id = sampler.next(last, sequence.tokens(), options.allowed);
+    token.id = sampler.next(last, sequence.tokens());
     if (options.logprobs >= 0) {
       token.logprob = last[token.id] - log_sum_exp(last);
       token.top = top_logprobs(last, options.logprobs);

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "engine/base/error.h"
+#include "kernels/kernel_table.h"
 
 namespace moe {
 namespace {
@@ -24,12 +25,13 @@ std::uint64_t mix(std::uint64_t seed, std::uint64_t counter) {
   return z ^ (z >> 31);
 }
 
-bool more_likely(const TokenLogprob& a, const TokenLogprob& b) {
-  return a.logprob != b.logprob ? a.logprob > b.logprob : a.id < b.id;
+// Any table will do: they give the same bits.
+const kernels::KernelTable& vectors() {
+  static const kernels::KernelTable& table = kernels::select_kernels();
+  return table;
 }
 
 void penalise(const SamplingOptions& o, std::span<const std::int32_t> history, std::span<float> scores) {
-  if (o.repeat_penalty == 1 && o.frequency_penalty == 0 && o.presence_penalty == 0) return;
   const std::size_t look = o.penalty_last_n < 0 ? history.size() : std::min<std::size_t>(history.size(), o.penalty_last_n);
   std::unordered_map<std::int32_t, std::int32_t> seen;
   for (const std::int32_t id : history.last(look)) ++seen[id];
@@ -54,79 +56,153 @@ void validate(const SamplingOptions& o) {
 }
 
 double log_sum_exp(std::span<const float> logits) {
-  float highest = -std::numeric_limits<float>::infinity();
-  for (const float v : logits) highest = std::max(highest, v);
-  double sum = 0;
-  for (const float v : logits) sum += std::exp(static_cast<double>(v) - highest);
-  return highest + std::log(sum);
+  return vectors().log_sum_exp(logits.data(), std::int64_t(logits.size()));
 }
 
 std::int32_t argmax(std::span<const float> logits) {
-  std::size_t best = 0;
-  for (std::size_t i = 1; i < logits.size(); ++i) {
-    if (logits[i] > logits[best]) best = i;
-  }
-  return std::int32_t(best);
+  float value;
+  std::int32_t id = 0;
+  vectors().top_k(logits.data(), std::int64_t(logits.size()), 1, &value, &id);
+  return id;
 }
 
 std::vector<TokenLogprob> top_logprobs(std::span<const float> logits, std::int32_t n) {
-  std::vector<TokenLogprob> all(logits.size());
+  const std::size_t count = std::min<std::size_t>(std::max(n, 0), logits.size());
+  std::vector<float> values(count);
+  std::vector<std::int32_t> ids(count);
+  vectors().top_k(logits.data(), std::int64_t(logits.size()), int(count), values.data(), ids.data());
   const double norm = log_sum_exp(logits);
-  for (std::size_t i = 0; i < logits.size(); ++i) all[i] = {std::int32_t(i), logits[i] - norm};
-  const std::size_t count = std::min<std::size_t>(std::max(n, 0), all.size());
-  std::partial_sort(all.begin(), all.begin() + count, all.end(), more_likely);
-  all.resize(count);
-  return all;
+  std::vector<TokenLogprob> top(count);
+  for (std::size_t i = 0; i < count; ++i) top[i] = {ids[i], values[i] - norm};
+  return top;
+}
+
+Sampler::Sampler(const SamplingOptions& options, const std::vector<bool>& allowed)
+    : options_(options), limit_(allowed.empty() ? SIZE_MAX : allowed.size()) {
+  for (std::size_t i = 0; i < allowed.size(); ++i) {
+    if (!allowed[i]) forbidden_.push_back(std::int32_t(i));
+  }
 }
 
 double Sampler::uniform() { return static_cast<double>(mix(options_.seed, draws_++) >> 11) * 0x1p-53; }
 
-std::int32_t Sampler::next(std::span<const float> logits, std::span<const std::int32_t> history,
-                           const std::vector<bool>& allowed) {
+// The scores to draw from: the logits, or a copy where something changes them.
+std::span<const float> Sampler::scores_of(std::span<const float> logits, std::span<const std::int32_t> history) {
+  const SamplingOptions& o = options_;
+  const bool penalised = o.repeat_penalty != 1 || o.frequency_penalty != 0 || o.presence_penalty != 0;
+  if (!penalised && forbidden_.empty() && limit_ >= logits.size()) return logits;
   scores_.assign(logits.begin(), logits.end());
-  if (!allowed.empty()) {
-    for (std::size_t i = 0; i < scores_.size(); ++i) {
-      if (i >= allowed.size() || !allowed[i]) scores_[i] = -std::numeric_limits<float>::infinity();
-    }
-  }
-  penalise(options_, history, scores_);
-  if (options_.temperature == 0) return argmax(scores_);
+  if (penalised) penalise(o, history, scores_);
+  for (const std::int32_t id : forbidden_) scores_[id] = -std::numeric_limits<float>::infinity();
+  for (std::size_t i = limit_; i < scores_.size(); ++i) scores_[i] = -std::numeric_limits<float>::infinity();
+  return scores_;
+}
 
-  // Candidates in falling order, as many as top-k keeps; log-probabilities relative to the highest from here on.
-  candidates_.resize(scores_.size());
-  for (std::size_t i = 0; i < scores_.size(); ++i) candidates_[i] = {std::int32_t(i), scores_[i]};
-  std::size_t count = candidates_.size();
-  if (options_.top_k > 0) count = std::min<std::size_t>(count, options_.top_k);
-  std::partial_sort(candidates_.begin(), candidates_.begin() + count, candidates_.end(), more_likely);
-  candidates_.resize(count);
-  const double highest = candidates_.front().logprob;
-  double total = 0;
-  for (TokenLogprob& c : candidates_) total += std::exp(c.logprob - highest);
-  if (options_.top_p < 1) {
-    double mass = 0;
-    for (std::size_t i = 0; i < candidates_.size(); ++i) {
-      mass += std::exp(candidates_[i].logprob - highest) / total;
-      if (mass >= options_.top_p) {
-        candidates_.resize(i + 1);
-        break;
-      }
+// Scores in falling order, ties by id, sorted no further than somebody has looked.
+class Sampler::Ranking {
+ public:
+  Ranking(std::span<const float> scores, std::vector<float>& values, std::vector<std::int32_t>& ids)
+      : scores_(scores), values_(values), ids_(ids) {
+    values_.clear();
+  }
+  float score(std::size_t rank) {
+    reach(rank);
+    return values_[rank];
+  }
+  std::int32_t id(std::size_t rank) {
+    reach(rank);
+    return ids_[rank];
+  }
+
+ private:
+  void reach(std::size_t rank) {
+    if (rank < values_.size()) return;
+    std::size_t count = 64;  // as many as the kernel finds without sorting
+    while (count <= rank) count *= 16;
+    count = std::min(count, scores_.size());
+    values_.resize(count);
+    ids_.resize(count);
+    vectors().top_k(scores_.data(), std::int64_t(scores_.size()), int(count), values_.data(), ids_.data());
+  }
+
+  std::span<const float> scores_;
+  std::vector<float>& values_;
+  std::vector<std::int32_t>& ids_;
+};
+
+// How many of the `count` likeliest top-p and min-p leave. `total` is the sum of their exp(score - highest).
+std::size_t Sampler::kept(Ranking& ranking, std::size_t count, double total) const {
+  const double highest = ranking.score(0), floor = std::log(static_cast<double>(options_.min_p));
+  double mass = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const double below = ranking.score(i) - highest;
+    if (i > 0 && options_.min_p > 0 && below < floor) return i;
+    const double before = mass;
+    mass += std::exp(below) / total;
+    // What follows a term too small to count is too small as well.
+    if (options_.top_p < 1 && (mass >= options_.top_p || mass == before)) return i + 1;
+  }
+  return count;
+}
+
+// A draw from all ids by exp(score / temperature), in order of id: nothing needs ranking. Whole blocks are skipped by
+// their sums.
+std::int32_t Sampler::draw_from_all(std::span<const float> scores) {
+  constexpr std::size_t kBlock = 1024;
+  scaled_.resize(scores.size());
+  vectors().scale(scores.data(), 1 / options_.temperature, std::int64_t(scores.size()), scaled_.data());
+  const std::span<const float> scaled = scaled_;
+  const double highest = scaled[argmax(scaled)];
+  double draw = uniform() * std::exp(log_sum_exp(scaled) - highest);
+  std::int32_t last = 0;
+  for (std::size_t begin = 0; begin < scaled.size(); begin += kBlock) {
+    const std::span<const float> block = scaled.subspan(begin, std::min(kBlock, scaled.size() - begin));
+    const double mass = std::exp(log_sum_exp(block) - highest);
+    if (mass == 0) continue;
+    if (mass < draw) {
+      draw -= mass;
+      last = std::int32_t(begin) + argmax(block);  // where rounding leaves nothing to find behind it
+      continue;
+    }
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      const double weight = std::exp(block[i] - highest);
+      if (weight == 0) continue;
+      last = std::int32_t(begin + i);
+      draw -= weight;
+      if (draw < 0) return last;
     }
   }
-  if (options_.min_p > 0) {
-    const double floor = std::log(static_cast<double>(options_.min_p));
-    while (candidates_.size() > 1 && candidates_.back().logprob - highest < floor) candidates_.pop_back();
+  return last;
+}
+
+std::int32_t Sampler::next(std::span<const float> logits, std::span<const std::int32_t> history) {
+  const std::span<const float> scores = scores_of(logits, history);
+  if (options_.temperature == 0) return argmax(scores);
+  std::size_t count = options_.top_k > 0 ? std::min<std::size_t>(scores.size(), options_.top_k) : scores.size();
+  const bool cuts = options_.top_p < 1 || options_.min_p > 0;
+  if (count == scores.size() && !cuts) return draw_from_all(scores);
+
+  // The sum over the likeliest of exp((score - highest) / t).
+  Ranking ranking(scores, values_, ids_);
+  const double highest = ranking.score(0), temperature = options_.temperature;
+  const auto sum = [&](double t) {
+    double total = 0;
+    for (std::size_t i = 0; i < count; ++i) total += std::exp((ranking.score(i) - highest) / t);
+    return total;
+  };
+  if (cuts) {
+    const bool all = count == scores.size();
+    count = kept(ranking, count, options_.top_p == 1 ? 1 : all ? std::exp(log_sum_exp(scores) - highest) : sum(1));
   }
-  total = 0;
-  for (TokenLogprob& c : candidates_) {
-    c.logprob = std::exp((c.logprob - highest) / options_.temperature);
-    total += c.logprob;
+  double draw = uniform() * sum(temperature);
+  std::size_t chosen = 0;
+  for (std::size_t i = 0; i < count && draw >= 0; ++i) {
+    const double weight = std::exp((ranking.score(i) - highest) / temperature);
+    if (weight == 0) break;  // a forbidden id, and behind it nothing else
+    draw -= weight;
+    chosen = i;
   }
-  double draw = uniform() * total;
-  for (const TokenLogprob& c : candidates_) {
-    draw -= c.logprob;
-    if (draw < 0) return c.id;
-  }
-  return candidates_.back().id;
+  return ranking.id(chosen);
 }
 
 }  // namespace moe

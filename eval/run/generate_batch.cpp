@@ -33,7 +33,7 @@ SamplingOptions sampling_of(const Sampling& s) {
 
 struct Active {
   Active(std::size_t place, const GenerateJob& asked, Sequence forked, const ModelSpec& spec, const ReplyRules& rules)
-      : index(place), job(&asked), sequence(std::move(forked)), prefill(spec), decode(spec), sampler(sampling_of(asked.sampling)),
+      : index(place), job(&asked), sequence(std::move(forked)), prefill(spec), decode(spec), sampler(sampling_of(asked.sampling), rules.allowed),
         reply(rules.tokenizer, rules.reasoning, asked.prompt_text, asked.stop) {}
 
   std::size_t index;
@@ -53,13 +53,9 @@ struct Active {
 };
 
 // Bytes a position keeps over all layers. Window layers free what they leave behind, so this is an upper bound.
-std::size_t kv_bytes_per_token(const ModelSpec& spec) {
+std::size_t kv_bytes_per_token(const KvLayout& layout) {
   std::size_t bytes = 0;
-  for (const LayerSpec& layer : spec.layers) {
-    const AttentionSpec& a = layer.attention;
-    if (!a.owns_cache()) continue;
-    bytes += static_cast<std::size_t>(a.cached_heads()) * static_cast<std::size_t>(a.cached_key_dim() + a.cached_value_dim()) * sizeof(float);
-  }
+  for (const KvLayout::Group& group : layout.groups()) bytes += group.block_bytes / kKvBlockTokens;
   return bytes;
 }
 
@@ -70,7 +66,7 @@ void generate_batch(Executor& executor, std::span<const Job> jobs, const ReplyRu
   const ModelSpec& spec = executor.model().spec();
   const auto context = static_cast<std::size_t>(options.context > 0 ? options.context : spec.max_positions);
   const auto vocab = static_cast<std::size_t>(spec.vocab);
-  const std::size_t token_bytes = kv_bytes_per_token(spec);
+  const std::size_t token_bytes = kv_bytes_per_token(executor.pool().layout());
   SharedPrefix prefix(executor, jobs, options.share_prefix && options.sequences > 1);
   std::list<Active> active;
   std::size_t next = 0, reserved = 0;
@@ -130,7 +126,7 @@ void generate_batch(Executor& executor, std::span<const Job> jobs, const ReplyRu
 
   // Draws the next token; false: the reply has come to its end, for this reason.
   const auto draw = [&](Active& one, std::span<const float> logits, std::string& reason) {
-    one.token = one.sampler.next(logits, one.sequence.tokens(), rules.allowed);
+    one.token = one.sampler.next(logits, one.sequence.tokens());
     if (one.drawn++ == 0) one.first = Clock::now();
     reason = "stop";
     if (std::ranges::find(rules.stop_ids, one.token) != rules.stop_ids.end()) {
