@@ -1,4 +1,5 @@
-// Choosing a token out of a whole vocabulary: milliseconds a draw, and the logits' bytes against the bandwidth.
+// Choosing a token out of a whole vocabulary: milliseconds a draw, and the logits' bytes against the
+// bandwidth.
 #include <memory>
 
 #include "benchmarks/bench_support.h"
@@ -12,7 +13,7 @@ using kernels::bench::BestTime;
 // Logits like a language model's: a few candidates above a broad floor.
 std::vector<float> logits_like(std::int64_t vocab) {
   std::vector<float> logits = kernels::bench::random_floats(vocab);
-  for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = 3 * logits[i] + (i % 5000 == 7 ? 8.0F : 0.0F);
+  for (std::size_t i = 0; i < logits.size(); ++i) logits[i] = 3 * logits[i] + (i % 5000 == 7 ? 14.0F : 0.0F);
   return logits;
 }
 
@@ -55,7 +56,8 @@ void register_all() {
   add_sampler("temperature_alone", o);
   add("log_sum_exp", [](const std::vector<float>& logits) { benchmark::DoNotOptimize(log_sum_exp(logits)); });
   add("argmax", [](const std::vector<float>& logits) { benchmark::DoNotOptimize(argmax(logits)); });
-  add("top_logprobs/20", [](const std::vector<float>& logits) { benchmark::DoNotOptimize(top_logprobs(logits, 20)); });
+  add("top_logprobs/20",
+      [](const std::vector<float>& logits) { benchmark::DoNotOptimize(top_logprobs(logits, 20)); });
 }
 
 }  // namespace

@@ -57,8 +57,7 @@ inline float finish_scores(const AttentionArgs& args, int head, std::int64_t pos
   }
   if (args.alibi_slopes != nullptr) {
     float distance[kKvBlock];
-    for (int slot = 0; slot < kKvBlock; ++slot)
-      distance[slot] = static_cast<float>(slot - position);
+    for (int slot = 0; slot < kKvBlock; ++slot) distance[slot] = static_cast<float>(slot - position);
     const Vec slope = set1(args.alibi_slopes[head]);
     for (int half = 0; half < 2; ++half) s[half] = fma(slope, load(distance + half * kLanes), s[half]);
   }
@@ -75,8 +74,8 @@ inline float finish_scores(const AttentionArgs& args, int head, std::int64_t pos
 
 // Scores of one item to weights in `p`, and its sums: L <- L * alpha + p.
 template <KvType S, typename Weight>
-inline void weigh_scores(const float* scores, const Slots& slots, float most, float alpha, const float* value_scales,
-                  Weight* p, float* sums) {
+inline void weigh_scores(const float* scores, const Slots& slots, float most, float alpha,
+                         const float* value_scales, Weight* p, float* sums) {
   Vec w[2];
   for (int half = 0; half < 2; ++half) {
     w[half] = exp(sub(load(scores + half * kLanes), set1(most)));
