@@ -85,8 +85,8 @@ const KernelTable& select_kernels(std::string_view forced);
 // The same with the environment variable MOE_KERNELS as the forced name.
 const KernelTable& select_kernels();
 
-// Names of all tables of this build, and of those this processor can run; best last, comparators excluded
-// from the automatic choice.
+// Names of all tables of this build, and of those this processor can run; best last. Not chosen by
+// themselves: comparators, and avx512bf16 where its dot products are slow (Intel).
 std::vector<std::string_view> kernel_names();
 std::vector<std::string_view> supported_kernel_names();
 

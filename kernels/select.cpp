@@ -11,11 +11,16 @@ struct Entry {
   std::string_view name;
   const KernelTable& (*table)();
   std::string (*missing)();  // empty: runs here; else the instructions that are missing
-  bool comparator;           // never chosen by itself
+  bool (*automatic)();       // may be chosen by itself
   const RooflineKernels* roofline;
 };
 
 std::string nothing_missing() { return {}; }
+bool always() { return true; }
+bool never() { return false; }
+#if defined(__x86_64__)
+bool with_fast_bf16_dots() { return !bf16_dots_are_slow(); }
+#endif
 
 template <const KernelTable& table>
 const KernelTable& the() {
@@ -24,12 +29,13 @@ const KernelTable& the() {
 
 // Ascending by speed.
 const Entry kEntries[] = {
-    {"openblas", openblas_table, nothing_missing, true, nullptr},
-    {"scalar", the<kScalarTable>, nothing_missing, false, &kScalarRoofline},
+    {"openblas", openblas_table, nothing_missing, never, nullptr},
+    {"scalar", the<kScalarTable>, nothing_missing, always, &kScalarRoofline},
 #if defined(__x86_64__)
-    {"avx2", the<kAvx2Table>, missing_for_avx2, false, &kAvx2Roofline},
-    {"avx512", the<kAvx512Table>, missing_for_avx512, false, &kAvx512Roofline},
-    {"avx512bf16", the<kAvx512Bf16Table>, missing_for_avx512bf16, false, &kAvx512Bf16Roofline},
+    {"avx2", the<kAvx2Table>, missing_for_avx2, always, &kAvx2Roofline},
+    {"avx512", the<kAvx512Table>, missing_for_avx512, always, &kAvx512Roofline},
+    {"avx512vnni", the<kAvx512VnniTable>, missing_for_avx512vnni, always, &kAvx512VnniRoofline},
+    {"avx512bf16", the<kAvx512Bf16Table>, missing_for_avx512bf16, with_fast_bf16_dots, &kAvx512Bf16Roofline},
 #endif
 };
 
@@ -40,7 +46,7 @@ const KernelTable& select_kernels(std::string_view forced) {
   std::string names;
   for (const Entry& entry : kEntries) {
     if (forced.empty()) {
-      if (!entry.comparator && entry.missing().empty()) best = &entry.table();
+      if (entry.automatic() && entry.missing().empty()) best = &entry.table();
     } else if (forced == entry.name) {
       const std::string missing = entry.missing();
       if (missing.empty()) return entry.table();
@@ -61,7 +67,7 @@ const KernelTable& select_kernels() {
 
 const RooflineKernels& roofline_kernels(const KernelTable& table) {
   for (const Entry& entry : kEntries) {
-    if (!entry.comparator && entry.table().dot == table.dot) return *entry.roofline;
+    if (entry.roofline != nullptr && entry.table().dot == table.dot) return *entry.roofline;
   }
   return kScalarRoofline;
 }

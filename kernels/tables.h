@@ -10,6 +10,7 @@ namespace moe::kernels {
 extern const KernelTable kScalarTable;
 extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512Table;
+extern const KernelTable kAvx512VnniTable;
 extern const KernelTable kAvx512Bf16Table;
 // A comparator: OpenBLAS multiplies, everything else comes from the best table of this processor.
 const KernelTable& openblas_table();
@@ -18,7 +19,10 @@ const KernelTable& openblas_table();
 // none.
 std::string missing_for_avx2();
 std::string missing_for_avx512();
+std::string missing_for_avx512vnni();
 std::string missing_for_avx512bf16();
+// Whether a bf16 dot product takes longer than the two multiply-adds it stands for: then there is no use in it.
+bool bf16_dots_are_slow();
 
 // What roofline.h measures with: reading n floats (n a multiple of 64), and rounds of independent operations of the
 // best kind for each compute type. The results only keep the work from being optimised away.
@@ -33,6 +37,7 @@ struct RooflineKernels {
 extern const RooflineKernels kScalarRoofline;
 extern const RooflineKernels kAvx2Roofline;
 extern const RooflineKernels kAvx512Roofline;
+extern const RooflineKernels kAvx512VnniRoofline;
 extern const RooflineKernels kAvx512Bf16Roofline;
 // Those of a table; of the table it borrows from for a comparator.
 const RooflineKernels& roofline_kernels(const KernelTable& table);

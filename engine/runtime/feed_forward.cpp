@@ -122,18 +122,26 @@ void Executor::Pass::experts(std::int32_t index, const float* x, const float* ro
   for (const std::int32_t expert : chosen_) ++expert_begin_[expert + 1];
   for (std::int32_t i = 0; i < e.router.experts; ++i) expert_begin_[i + 1] += expert_begin_[i];
   sorted_slots_.resize(rows_ * k);  // slot -> its place in the sorted order
+  sorted_rows_.resize(rows_ * k);   // place -> row
   std::vector<std::int32_t> next(expert_begin_.begin(), expert_begin_.end() - 1);
-  for (std::int64_t slot = 0; slot < rows_ * k; ++slot) sorted_slots_[slot] = next[chosen_[slot]]++;
+  for (std::int64_t slot = 0; slot < rows_ * k; ++slot) {
+    const std::int32_t place = next[chosen_[slot]]++;
+    sorted_slots_[slot] = place;
+    sorted_rows_[place] = std::int32_t(slot / k);
+  }
 
-  float* gathered = expert_in_.get(rows_ * k * hidden);
-  float* results = expert_out_.get(rows_ * k * hidden);
-  ops_.for_rows(rows_ * k, [&](std::int64_t slot) {
-    std::memcpy(gathered + sorted_slots_[slot] * hidden, x + slot / k * hidden, hidden * sizeof(float));
-  });
+  std::vector<Ops::Part> gate_up, down;
   for (std::int32_t i = 0; i < e.router.experts; ++i) {
     const std::int64_t first = expert_begin_[i], count = expert_begin_[i + 1] - first;
-    if (count > 0) gated(w.experts[i], e.activation, e.width, gathered + first * hidden, count, results + first * hidden);
+    if (count == 0) continue;
+    const GatedWeights& expert = w.experts[i];
+    gate_up.push_back({&expert.gate_up, first, count, gated_epilogue(e.activation, expert.gate_up_bias)});
+    down.push_back({&expert.down, first, count, with_bias(expert.down_bias)});
   }
+  float* inner = hidden_.get(rows_ * k * e.width);
+  float* results = expert_out_.get(rows_ * k * hidden);
+  ops_.matmul_parts(gate_up, x, hidden, rows_ * k, sorted_rows_.data(), inner, e.width);
+  ops_.matmul_parts(down, inner, e.width, rows_ * k, nullptr, results, hidden);
   ops_.for_rows(rows_, [&](std::int64_t row) {
     float* sum = out + row * hidden;
     for (std::int64_t j = 0; j < k; ++j) {

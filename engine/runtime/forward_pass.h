@@ -106,7 +106,7 @@ class Executor::Pass {
   };
   std::vector<Angles> angles_;
   // Routing of the current layer: [rows, k] chosen experts and weights, and the rows sorted by expert.
-  std::vector<std::int32_t> chosen_, sorted_slots_, expert_begin_;
+  std::vector<std::int32_t> chosen_, sorted_slots_, sorted_rows_, expert_begin_;
   std::vector<float> chosen_weights_;
   // Attention of the current layer: runs of rows, and those that one task takes together.
   struct RunGroup {

@@ -33,6 +33,42 @@ void Ops::matmul(const kernels::PackedMatrix& w, const float* x, std::int64_t ld
   matmul(w, prepare(w.type(), x, ldx, rows, w.cols()).all(), y, ldy, epilogue);
 }
 
+void Ops::matmul_parts(std::span<const Part> parts, const float* x, std::int64_t ldx, std::int64_t rows,
+                       const std::int32_t* source, float* y, std::int64_t ldy) {
+  // Parts of one compute type share a prepared input; that is all of them, unless a checkpoint mixes its types.
+  for (const auto compute : {kernels::Compute::f32, kernels::Compute::bf16, kernels::Compute::int8}) {
+    std::vector<const Part*> alike;
+    for (const Part& part : parts) {
+      if (kernels::product_compute(part.w->type(), compute_) == compute) alike.push_back(&part);
+    }
+    if (!alike.empty()) run_parts(alike, prepare(compute, x, ldx, rows, alike.front()->w->cols(), source), y, ldy);
+  }
+}
+
+void Ops::run_parts(std::span<const Part* const> parts, const kernels::PackedInput& input, float* y,
+                    std::int64_t ldy) const {
+  struct Task {
+    const Part* part;
+    std::int64_t begin, end;  // outputs
+    std::int64_t work() const { return part->rows * (end - begin); }
+  };
+  // Few rows are bound by reading the weights: longer runs. A lone thread has nothing to balance.
+  constexpr std::int64_t kFewRows = 8, kShort = 4 * kernels::row_granularity(), kLong = 16 * kernels::row_granularity();
+  std::vector<Task> tasks;
+  for (const Part* part : parts) {
+    const std::int64_t outputs = part->w->outputs();
+    const std::int64_t step = team_.size() == 1 ? outputs : part->rows < kFewRows ? kLong : kShort;
+    for (std::int64_t n = 0; n < outputs; n += step) tasks.push_back({part, n, std::min(outputs, n + step)});
+  }
+  // The largest first, so that what is left at the end is small.
+  if (team_.size() > 1) std::ranges::stable_sort(tasks, std::ranges::greater{}, &Task::work);
+  for_tasks(std::int64_t(tasks.size()), [&](std::int64_t i, int) {
+    const Task& task = tasks[i];
+    const Part& part = *task.part;
+    table_.matmul(*part.w, input.rows(part.first, part.rows), part.epilogue, y + part.first * ldy, ldy, task.begin, task.end);
+  });
+}
+
 void Ops::matmul_f32(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
                      std::int64_t ldy) {
   if (rows == 0) return;

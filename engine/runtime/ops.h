@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 #include "engine/model/spec.h"
 #include "kernels/kernel_table.h"
@@ -28,10 +30,19 @@ class Ops {
   // Both at once: x[rows, w.cols].
   void matmul(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
               std::int64_t ldy, const kernels::Epilogue& epilogue = {});
-  // The same in f32 whatever the others compute in: for numbers that decide something.
+  // Products of parts of one input with matrices of their own: rows [first, first + rows) of y from the same rows of
+  // the input, whose row r is row source[r] of x. One piece of work for the team, balanced whatever the parts' sizes.
+  struct Part {
+    const kernels::PackedMatrix* w;
+    std::int64_t first, rows;
+    kernels::Epilogue epilogue;
+  };
+  void matmul_parts(std::span<const Part> parts, const float* x, std::int64_t ldx, std::int64_t rows,
+                    const std::int32_t* source, float* y, std::int64_t ldy);
+  // A product in f32 whatever the others compute in: for numbers that decide something.
   void matmul_f32(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
                   std::int64_t ldy);
-  // The same by the calling thread alone, within a task.
+  // A product by the calling thread alone, within a task.
   void matmul_here(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
                    std::int64_t ldy) const;
 
@@ -52,6 +63,7 @@ class Ops {
   void activate(const ActivationSpec& spec, const float* gate, const float* up, std::int64_t width, float* out) const;
 
  private:
+  void run_parts(std::span<const Part* const> parts, const kernels::PackedInput& input, float* y, std::int64_t ldy) const;
   const kernels::PackedInput& prepare(kernels::Compute compute, const float* x, std::int64_t ldx, std::int64_t rows,
                                       std::int64_t cols, const std::int32_t* source);
 

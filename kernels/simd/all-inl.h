@@ -7,26 +7,50 @@
 #include "kernels/simd/vector_ops-inl.h"
 #include "kernels/simd/matmul-inl.h"
 #include "kernels/simd/matmul_f32-inl.h"
+#include "kernels/simd/prepare-inl.h"
 #include "kernels/simd/attention_panels-inl.h"
 #include "kernels/simd/attention-inl.h"
 #include "kernels/simd/roofline-inl.h"
+#if defined(MOE_AVX512)
+#include "kernels/simd/matmul_int8-inl.h"
+#else
+#include "kernels/simd/matmul_int8_avx2-inl.h"
+#endif
+#if defined(MOE_BF16_DOT)
+#include "kernels/simd/matmul_bf16-inl.h"
+#endif
 // clang-format on
 
 namespace moe::kernels::MOE_SIMD {
 namespace {
 
+#if defined(MOE_BF16_DOT)
+constexpr std::int64_t kBf16InputBytes = 2;
+constexpr RooflineKernels::Burn kBurnBf16 = {burn_bf16, std::int64_t{4} * kLanes* kChains};
+#else
+constexpr std::int64_t kBf16InputBytes = 4;  // rounded floats
+constexpr RooflineKernels::Burn kBurnBf16 = kBurnF32;
+#endif
+
+const Family& family(WeightType type, Compute compute) {
+  if (compute == Compute::int8) return int8_family(type);
+#if defined(MOE_BF16_DOT)
+  if (compute == Compute::bf16) return bf16_family(type);
+#endif
+  return f32_family(type, compute);
+}
+
 void matmul(const PackedMatrix& w, const InputRows& x, const Epilogue& epilogue, float* y, std::ptrdiff_t ldy,
             std::int64_t n_begin, std::int64_t n_end) {
   if (x.rows <= 0 || n_begin >= n_end) return;
-  if (x.compute == Compute::int8) return scalar::matmul(w, x, epilogue, y, ldy, n_begin, n_end);
-  Product(f32_family(w.type(), x.compute), w, x, epilogue, y, ldy).run(n_begin, n_end);
+  Product(family(w.type(), x.compute), w, x, epilogue, y, ldy).run(n_begin, n_end);
 }
 
 constexpr KernelTable make_table(const char* name) {
   return {
       .name = name,
-      .bf16_input_bytes = 4,
-      .prepare = scalar::prepare,
+      .bf16_input_bytes = kBf16InputBytes,
+      .prepare = prepare,
       .matmul = matmul,
       .rmsnorm = rmsnorm,
       .rope = rope,
@@ -46,7 +70,7 @@ constexpr KernelTable make_table(const char* name) {
   };
 }
 
-constexpr RooflineKernels make_roofline() { return {read_all, {kBurnF32, kBurnF32, kBurnF32}}; }
+constexpr RooflineKernels make_roofline() { return {read_all, {kBurnF32, kBurnBf16, kBurnInt8}}; }
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

@@ -8,6 +8,7 @@
 
 MOE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx2,fma,f16c")
 #define MOE_SIMD avx512
+#define MOE_AVX512
 // clang-format off
 #include "kernels/simd/vec_avx512-inl.h"
 #include "kernels/simd/all-inl.h"

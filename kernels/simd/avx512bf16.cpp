@@ -9,6 +9,8 @@
 MOE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,avx512cd,avx512bf16,avx512vnni,avx2,fma,f16c")
 #define MOE_BF16_DOT 1
 #define MOE_SIMD avx512bf16
+#define MOE_AVX512
+#define MOE_DPBUSD
 // clang-format off
 #include "kernels/simd/vec_avx512-inl.h"
 #include "kernels/simd/all-inl.h"

@@ -25,35 +25,40 @@ struct MicroArgs {
 };
 using Micro = void (*)(const MicroArgs&);
 
-// Kernels of MR rows and 1, 2 or 4 tiles; null where the sums would not fit the registers.
-template <template <int, int> class Kernel, int MR, int T>
+// The microkernels of a kind, for up to `rows` rows and 1, 2 or 4 tiles, as far as rows * tiles <= sums.
+struct MicroSet {
+  Micro by_log_tiles[3];
+};
+struct Micros {
+  const MicroSet* by_rows = nullptr;  // null: there are none
+  int rows = 0, sums = 0;
+
+  Micro find(std::int64_t count, int tiles) const { return by_rows[count - 1].by_log_tiles[tiles / 2]; }
+  int max_tiles(std::int64_t count) const { return 4 * count <= sums ? 4 : 2 * count <= sums ? 2 : 1; }
+};
+
+template <template <int, int> class Kernel, int MR, int T, int sums>
 constexpr Micro micro_or_null() {
-  if constexpr (MR * T <= kSumVecs) {
+  if constexpr (MR * T <= sums) {
     return Kernel<MR, T>::run;
   } else {
     return nullptr;
   }
 }
-struct MicroSet {
-  Micro by_log_tiles[3];
-};
-template <template <int, int> class Kernel, int... R>
+template <template <int, int> class Kernel, int sums, int... R>
 constexpr std::array<MicroSet, sizeof...(R)> micro_sets(std::integer_sequence<int, R...>) {
-  return {MicroSet{{micro_or_null<Kernel, R + 1, 1>(), micro_or_null<Kernel, R + 1, 2>(),
-                    micro_or_null<Kernel, R + 1, 4>()}}...};
+  return {MicroSet{{micro_or_null<Kernel, R + 1, 1, sums>(), micro_or_null<Kernel, R + 1, 2, sums>(),
+                    micro_or_null<Kernel, R + 1, 4, sums>()}}...};
 }
-using MicroTable = std::array<MicroSet, kMicroRows>;
-template <template <int, int> class Kernel>
-constexpr MicroTable kMicros = micro_sets<Kernel>(std::make_integer_sequence<int, kMicroRows>());
-
-inline Micro find_micro(const MicroTable& table, int rows, int tiles) {
-  return table[static_cast<std::size_t>(rows - 1)].by_log_tiles[tiles / 2];
-}
+template <template <int, int> class Kernel, int rows, int sums>
+constexpr auto kMicroSets = micro_sets<Kernel, sums>(std::make_integer_sequence<int, rows>());
+template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs>
+constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums};
 
 // A kind of product: its microkernels, and where their operands lie.
 struct Family {
-  const MicroTable* direct;     // on the tiles as they are; null: there are none, every block is unpacked
-  const MicroTable* unpacked;   // on blocks that `unpack` made; null: never unpacked
+  Micros direct;                // on the tiles as they are; none: every block is unpacked
+  Micros unpacked;              // on blocks that `unpack` made; none: never unpacked
   std::int64_t unpacked_bytes;  // of a block of a tile
   std::int64_t (*offset)(std::int64_t cols,
                          std::int64_t k);  // of weight k in a tile, k a multiple of kBlockK
@@ -61,12 +66,6 @@ struct Family {
                  std::byte* out);
   std::int64_t chunk_rows;
 };
-
-// The most tiles a microkernel of so many rows walks at once.
-constexpr int max_tiles(int rows) { return 4 * rows <= kSumVecs ? 4 : 2 * rows <= kSumVecs ? 2 : 1; }
-inline int panel_rows(std::int64_t left) {
-  return static_cast<int>(std::min<std::int64_t>(left, kMicroRows));
-}
 
 inline Vec activate(const Epilogue& epilogue, Vec gate, Vec up) {
   switch (epilogue.activation) {
@@ -110,12 +109,16 @@ class Product {
     const std::int64_t left = x_.rows - row_;
     const std::int64_t chunks = (left + family_.chunk_rows - 1) / family_.chunk_rows;
     rows_ = (left + chunks - 1) / chunks;
-    if (chunks > 1) rows_ = (rows_ + kMicroRows - 1) / kMicroRows * kMicroRows;
-    panels_ = (rows_ + kMicroRows - 1) / kMicroRows;
-    tiles_ = max_tiles(static_cast<int>((rows_ + panels_ - 1) / panels_));
+    micros_ = &family_.direct;
+    unpack_ =
+        micros_->by_rows == nullptr || (family_.unpacked.by_rows != nullptr && rows_ > 2 * micros_->rows);
+    if (unpack_) micros_ = &family_.unpacked;
+    const std::int64_t most = micros_->rows;
+    if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;
+    panels_ = (rows_ + most - 1) / most;
+    tiles_ = micros_->max_tiles((rows_ + panels_ - 1) / panels_);
     // Few rows: all of K for a few tiles, read from memory in one go.
     group_tiles_ = panels_ == 1 ? std::max(tiles_, 2) : kGroupTiles;
-    unpack_ = family_.direct == nullptr || (family_.unpacked != nullptr && panels_ > 2);
     static thread_local Scratch scratch;
     const std::int64_t sums = group_tiles_ * rows_ * kLanes;
     sums_ = scratch.floats(sums + tiles_ * family_.unpacked_bytes / 4);
@@ -161,14 +164,12 @@ class Product {
     args.scale_stride = w_.tile_bytes() / 2;
     args.first = k == 0;
     args.sum_stride = rows_ * kLanes;
-    const MicroTable* table = family_.direct;
     if (unpack_) {
       for (int t = 0; t < tiles; ++t) {
         family_.unpack(w_, tile + t, k, args.count, blocks_ + t * family_.unpacked_bytes);
       }
       args.weights = blocks_;
       args.tile_stride = family_.unpacked_bytes;
-      table = family_.unpacked;
     }
     const std::int64_t block = k / kBlockK;
     // The next bundle's blocks are fetched in equal parts between the panels.
@@ -179,7 +180,7 @@ class Product {
       args.x = x_.block(block, row_ + row);
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
       args.sums = sums_ + ((tile - begin_) * rows_ + row) * kLanes;
-      find_micro(*table, static_cast<int>(count), tiles)(args);
+      micros_->find(count, tiles)(args);
       for (int t = 0; t < tiles && share > 0; ++t) {
         const std::byte* ahead = weights(next_tile + t, next_k) + panel * share;
         for (std::int64_t at = 0; at < share; at += 64) {
@@ -228,6 +229,7 @@ class Product {
   // The current chunk and group.
   std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0, begin_ = 0;
   int tiles_ = 1;
+  const Micros* micros_ = nullptr;
   bool unpack_ = false;
   float* sums_ = nullptr;        // [tile of the group][row of the chunk][16]
   std::byte* blocks_ = nullptr;  // unpacked

@@ -30,7 +30,7 @@ float burn(std::int64_t iterations) {
   for (int c = 1; c < kChains; ++c) all = add(all, sums[c]);
   return tree_sum(all);
 }
-constexpr RooflineKernels::Burn kBurnF32 = {burn, std::int64_t{2} * kLanes * kChains};
+constexpr RooflineKernels::Burn kBurnF32 = {burn, std::int64_t{2} * kLanes* kChains};
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

@@ -4,6 +4,9 @@
 // a file, so that no inline function of a shared header is compiled for more than every machine has.
 // Everything a file needs from shared headers is therefore included before the region begins; the *-inl.h
 // files of this folder are included inside it and include only each other.
+//
+// MOE_SIMD names the namespace of a region. MOE_AVX512 says that its vectors are of 512 bits, MOE_DPBUSD and
+// MOE_BF16_DOT that it has those instructions.
 #pragma once
 
 #define MOE_PRAGMA(text) _Pragma(#text)

@@ -3,8 +3,8 @@
 namespace moe::kernels::avx2 {
 namespace {
 
-// The register file in units of Vec; the sums and the rows of x a microkernel may hold: 6 x 2 registers of sums, 2 of
-// weights, 1 input, 1 mask.
+// The register file in units of Vec; the sums and the rows of x a microkernel may hold: 6 x 2 registers of
+// sums, 2 of weights, 1 input, 1 mask.
 inline constexpr int kVecs = 8;
 inline constexpr int kSumVecs = 6;
 inline constexpr int kMicroRows = 6;

@@ -5,12 +5,13 @@ namespace {
 
 // The register file in units of Vec; the sums and the rows of x a microkernel may hold.
 inline constexpr int kVecs = 32;
-inline constexpr int kSumVecs = 28;
-inline constexpr int kMicroRows = 14;
-// Attention: query rows of a panel, and sums it may hold beside a few weights and an input.
+// Query rows of a panel of attention, and the sums it may hold beside a few weights and an input.
 #if defined(MOE_EMULATED)
+// Fewer, for what the emulation of every vector takes to compile.
+inline constexpr int kSumVecs = 4, kMicroRows = 3;
 inline constexpr int kPanelRows = 3, kPanelSums = 6;
 #else
+inline constexpr int kSumVecs = 28, kMicroRows = 14;
 inline constexpr int kPanelRows = 12, kPanelSums = 24;
 #endif
 

@@ -95,13 +95,16 @@ inline Vec clamped_swiglu_gate(Vec gate, Vec up, Vec alpha, Vec limit) {
   return mul(add(up, one), div(gate, add(one, exp(negate(mul(alpha, gate))))));
 }
 
-void silu_mul(const float* gate, const float* up, std::int64_t n, float* out) { map(gate, up, n, out, silu_gate); }
+void silu_mul(const float* gate, const float* up, std::int64_t n, float* out) {
+  map(gate, up, n, out, silu_gate);
+}
 void gelu_tanh_mul(const float* gate, const float* up, std::int64_t n, float* out) {
   map(gate, up, n, out, gelu_tanh_gate);
 }
 void clamped_swiglu(const float* gate, const float* up, float alpha, float limit, std::int64_t n,
                     float* out) {
-  map(gate, up, n, out, [a = set1(alpha), l = set1(limit)](Vec g, Vec u) { return clamped_swiglu_gate(g, u, a, l); });
+  map(gate, up, n, out,
+      [a = set1(alpha), l = set1(limit)](Vec g, Vec u) { return clamped_swiglu_gate(g, u, a, l); });
 }
 
 // Sum of exp(x - m) over n elements in the lanes of the definition; the exponentials go to y unless it is

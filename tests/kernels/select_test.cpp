@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "kernels/roofline.h"
 #include "tests/kernels/support.h"
 
 namespace moe::kernels::test {
@@ -31,9 +32,17 @@ TEST(Select, ForcedTablesAreReallyThatTable) {
   }
 }
 
-TEST(Select, TheChoiceIsTheLastSupportedAndNeverAComparator) {
-  EXPECT_EQ(select_kernels("").name, supported_kernel_names().back());
-  EXPECT_STRNE(select_kernels("").name, "openblas");
+TEST(Select, TheChoiceIsTheFastestForBf16AndNeverAComparator) {
+  const KernelTable& chosen = select_kernels("");
+  EXPECT_STRNE(chosen.name, "openblas");
+  std::vector<std::string_view> names = supported_kernel_names();
+  if (names.back() == "avx512bf16" && chosen.name != names.back()) {
+    ThreadTeam one(1);
+    const auto peak = [&](const KernelTable& table) { return measure_compute_peak(table, one, Compute::bf16, 0.2); };
+    EXPECT_LT(peak(select_kernels("avx512bf16")), peak(chosen)) << "dot products too slow to be chosen";
+    names.pop_back();
+  }
+  EXPECT_EQ(chosen.name, names.back());
 }
 
 TEST(Select, UnknownAndUnsupportedNamesAreRefused) {

@@ -3,6 +3,7 @@
 #include "tests/kernels/simde/tables.h"
 
 #define MOE_SIMD simde_avx512
+#define MOE_AVX512
 // clang-format off
 #include "kernels/simd/vec_avx512-inl.h"
 #include "kernels/simd/all-inl.h"

@@ -4,6 +4,8 @@
 
 #define MOE_BF16_DOT 1
 #define MOE_SIMD simde_avx512bf16
+#define MOE_AVX512
+#define MOE_DPBUSD
 // clang-format off
 #include "kernels/simd/vec_avx512-inl.h"
 #include "kernels/simd/all-inl.h"

@@ -27,6 +27,13 @@ inline __m512 cvtph_ps(__m256i half) {
               _mm256_cvtph_ps(_mm256_extracti128_si256(half, 1)));
 }
 
+inline __m512i madd_epi16(__m512i a, __m512i b) {
+  simde__m512i_private x = simde__m512i_to_private(a);
+  const simde__m512i_private y = simde__m512i_to_private(b);
+  for (int half = 0; half < 2; ++half) x.m256i[half] = _mm256_madd_epi16(x.m256i[half], y.m256i[half]);
+  return simde__m512i_from_private(x);
+}
+
 inline __m512 maskz_loadu_ps(__mmask16 mask, const float* p) {
   float lanes[16];
   for (int i = 0; i < 16; ++i) lanes[i] = (mask >> i & 1) != 0 ? p[i] : 0.0F;
@@ -80,20 +87,27 @@ inline __m512 dpbf16_ps(__m512 sum, __m512i a, __m512i b) {
 
 #undef _mm512_cvtepi8_epi32
 #define _mm512_cvtepi8_epi32(v) moe::kernels::test::cvtepi8_epi32(v)
-#undef _mm512_cvtepi32_ps
-#define _mm512_cvtepi32_ps(v) moe::kernels::test::cvtepi32_ps(v)
 #undef _mm512_cvtneps_pbh
 #define _mm512_cvtneps_pbh(v) moe::kernels::test::cvtneps_pbh(v)
 #undef _mm512_dpbf16_ps
 #define _mm512_dpbf16_ps(sum, a, b) moe::kernels::test::dpbf16_ps(sum, (__m512i)(a), (__m512i)(b))
 #undef _mm512_cvtph_ps
 #define _mm512_cvtph_ps(half) moe::kernels::test::cvtph_ps(half)
+#undef _mm512_cvtepi32_ps
+#define _mm512_cvtepi32_ps(v) moe::kernels::test::cvtepi32_ps(v)
+#undef _mm512_madd_epi16
+#define _mm512_madd_epi16(a, b) moe::kernels::test::madd_epi16(a, b)
 #undef _mm512_maskz_loadu_ps
 #define _mm512_maskz_loadu_ps(mask, p) moe::kernels::test::maskz_loadu_ps(mask, p)
 #undef _mm512_mask_storeu_ps
 #define _mm512_mask_storeu_ps(p, mask, v) moe::kernels::test::mask_storeu_ps(p, mask, v)
 
 #include "kernels/simd/prelude.h"
+
+// Loops stay loops: unrolled, the emulation takes minutes to compile.
+#define MOE_EMULATED
+#undef MOE_UNROLL
+#define MOE_UNROLL
 
 // No processor register to pass through.
 #undef MOE_KEEP_ZMM

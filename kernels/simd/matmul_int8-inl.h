@@ -1,0 +1,200 @@
+// Products of quants over 512-bit vectors. Included inside a target region; see target.h.
+//
+// The integers of a group begin at the start that takes the weights' offset out (kernels/packed_input.h), so
+// that the unsigned stored quants go into the dot instruction as they are. After each group the integers
+// become floats and join the row's sums, which stay in registers where those suffice.
+
+namespace moe::kernels::MOE_SIMD {
+namespace {
+
+// sums[lane] += the four products of unsigned bytes of w and signed bytes of x.
+#if defined(MOE_DPBUSD)
+inline __m512i dot_quads(__m512i sums, __m512i w, __m512i x) { return _mm512_dpbusd_epi32(sums, w, x); }
+#else
+// Without dot instructions: nibbles of w, lest pairs overflow 16 bits.
+inline __m512i dot_quads(__m512i sums, __m512i w, __m512i x) {
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const __m512i low = _mm512_maddubs_epi16(_mm512_and_si512(w, nibble), x);
+  const __m512i high = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w, 4), nibble), x);
+  const __m512i quads = _mm512_add_epi32(_mm512_madd_epi16(low, _mm512_set1_epi16(1)),
+                                         _mm512_madd_epi16(high, _mm512_set1_epi16(16)));
+  return _mm512_add_epi32(sums, quads);
+}
+#endif
+
+// Quads of a group: as bytes, or as nibbles of quads j and j + 4.
+enum class QuantForm { bytes, nibbles };
+
+template <QuantForm form>
+inline __m512i load_quad(const std::byte* group, int quad) {
+  if constexpr (form == QuantForm::bytes) return _mm512_loadu_si512(group + quad * 4 * kLanes);
+  const __m512i both = _mm512_loadu_si512(group + quad % 4 * 4 * kLanes);
+  return _mm512_and_si512(quad < 4 ? both : _mm512_srli_epi16(both, 4), _mm512_set1_epi8(15));
+}
+
+inline const std::int32_t* starts(const InputGroups& groups, WeightType type) {
+  return type == WeightType::q8 ? groups.start_q8 : groups.start_q4;
+}
+
+template <WeightType W, QuantForm form>
+struct Int8Kernels {
+  template <int MR, int T>
+  struct Kernel {
+    static constexpr std::int64_t kGroupBytes = (form == QuantForm::bytes ? 8 : 4) * 4 * kLanes;
+    static constexpr bool kInRegisters = 2 * MR * T + T + 2 <= kVecs;
+
+    static void run(const MicroArgs& given) {
+      const MicroArgs args = given;  // a copy, which no store can be thought to change
+      Vec sums[T][MR];
+      if constexpr (kInRegisters) {
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) {
+          MOE_UNROLL
+          for (int r = 0; r < MR; ++r) sums[t][r] = args.first ? zero() : load(at(args, t, r));
+        }
+      } else if (args.first) {
+        for (int t = 0; t < T; ++t) std::fill_n(at(args, t, 0), MR * kLanes, 0.0F);
+      }
+      const std::byte* weights = args.weights;
+      const std::uint16_t* scales = args.scales;
+      const std::byte* x = args.x;
+      const int groups = static_cast<int>((args.count + kQuantGroup - 1) / kQuantGroup);
+      for (int g = 0; g < groups; ++g) {
+        group(args, g, weights, scales, x, sums);
+        weights += kGroupBytes;
+        scales += kLanes;
+        x += kQuantGroup;
+      }
+      if constexpr (kInRegisters) {
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) {
+          MOE_UNROLL
+          for (int r = 0; r < MR; ++r) store(at(args, t, r), sums[t][r]);
+        }
+      }
+    }
+
+   private:
+    static float* at(const MicroArgs& args, int t, int r) {
+      return args.sums + t * args.sum_stride + r * kLanes;
+    }
+
+    static inline __attribute__((always_inline)) void group(const MicroArgs& args, int g,
+                                                            const std::byte* weights,
+                                                            const std::uint16_t* scales, const std::byte* x,
+                                                            Vec (&sums)[T][MR]) {
+      __m512i quads[T][MR];
+      MOE_UNROLL
+      for (int r = 0; r < MR; ++r) {
+        const __m512i start = _mm512_set1_epi32(starts(args.groups[r], W)[g]);
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) {
+          quads[t][r] = start;
+          MOE_KEEP_ZMM(quads[t][r]);
+        }
+      }
+      MOE_UNROLL
+      for (int quad = 0; quad < 8; ++quad) {
+        __m512i w[T];
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) {
+          w[t] = load_quad<form>(weights + t * args.tile_stride, quad);
+          MOE_KEEP_ZMM(w[t]);
+        }
+        MOE_UNROLL
+        for (int r = 0; r < MR; ++r) {
+          std::int32_t four;
+          std::memcpy(&four, x + r * kBlockK + quad * 4, sizeof four);
+          __m512i input = _mm512_set1_epi32(four);
+          if constexpr (T > 1) MOE_KEEP_ZMM(input);
+          MOE_UNROLL
+          for (int t = 0; t < T; ++t) {
+            quads[t][r] = dot_quads(quads[t][r], w[t], input);
+            MOE_KEEP_ZMM(quads[t][r]);
+          }
+        }
+      }
+      Vec scale[T];
+      MOE_UNROLL
+      for (int t = 0; t < T; ++t) {
+        scale[t] = load_f16(scales + t * args.scale_stride);
+        keep_order(scale[t]);
+      }
+      MOE_UNROLL
+      for (int r = 0; r < MR; ++r) {
+        Vec input = set1(args.groups[r].scale[g]);
+        keep_order(input);
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) {
+          const Vec both = mul(scale[t], input);
+          const Vec value = _mm512_cvtepi32_ps(quads[t][r]);
+          if constexpr (kInRegisters) {
+            sums[t][r] = fma(value, both, sums[t][r]);
+            keep_order(sums[t][r]);
+          } else {
+            store(at(args, t, r), fma(value, both, load(at(args, t, r))));
+          }
+        }
+      }
+    }
+  };
+};
+
+// One block of nibbles as bytes.
+void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
+                    std::byte* out) {
+  const std::byte* from = w.tile(tile) + quant_bytes_offset<WeightType::q4>(w.cols(), k);
+  for (std::int64_t i = 0; i < count; i += kQuantGroup) {
+    MOE_UNROLL
+    for (int quad = 0; quad < 8; ++quad) {
+      _mm512_storeu_si512(out + quad * 4 * kLanes, load_quad<QuantForm::nibbles>(from, quad));
+    }
+    from += group_bytes(WeightType::q4);
+    out += group_bytes(WeightType::q8);
+  }
+}
+
+constexpr std::int64_t kInt8Rows = 96;
+
+// Four tiles and six rows: the sums, the weights and an input leave registers for the floats.
+constexpr int kInt8MicroRows = std::min(6, kMicroRows), kInt8Sums = 4 * kInt8MicroRows;
+template <WeightType W, QuantForm form>
+constexpr Micros kInt8Micros = kMicros<Int8Kernels<W, form>::template Kernel, kInt8MicroRows, kInt8Sums>;
+
+constexpr Family kQ8Family = {kInt8Micros<WeightType::q8, QuantForm::bytes>,
+                              {},
+                              0,
+                              quant_bytes_offset<WeightType::q8>,
+                              nullptr,
+                              kInt8Rows};
+constexpr Family kQ4Family = {kInt8Micros<WeightType::q4, QuantForm::nibbles>,
+                              kInt8Micros<WeightType::q4, QuantForm::bytes>,
+                              kBlockK* kLanes,
+                              quant_bytes_offset<WeightType::q4>,
+                              unpack_nibbles,
+                              kInt8Rows};
+
+const Family& int8_family(WeightType type) { return type == WeightType::q8 ? kQ8Family : kQ4Family; }
+
+// The peak of dot_quads.
+float burn_int8(std::int64_t iterations) {
+  __m512i weights = _mm512_set1_epi8(5), inputs = _mm512_set1_epi8(3);
+  __m512i sums[kChains];
+  MOE_UNROLL
+  for (int c = 0; c < kChains; ++c) sums[c] = _mm512_set1_epi32(c);
+  for (std::int64_t i = 0; i < iterations; ++i) {
+    MOE_UNROLL
+    for (int c = 0; c < kChains; ++c) {
+      sums[c] = dot_quads(sums[c], weights, inputs);
+      MOE_KEEP_ZMM(sums[c]);
+    }
+  }
+  MOE_UNROLL
+  for (int c = 1; c < kChains; ++c) sums[0] = _mm512_add_epi32(sums[0], sums[c]);
+  return static_cast<float>(_mm_cvtsi128_si32(_mm512_castsi512_si128(sums[0])));
+}
+
+constexpr RooflineKernels::Burn kBurnInt8 = {burn_int8, std::int64_t{2} * 4 * kLanes* kChains};
+
+}  // namespace
+}  // namespace moe::kernels::MOE_SIMD

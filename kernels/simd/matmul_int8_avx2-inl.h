@@ -1,0 +1,185 @@
+// Products of quants on AVX2. Included inside a target region; see target.h.
+//
+// VPMADDUBSW saturates its sums of two products at 16 bits. Quants of q8 go in as magnitudes, with their
+// signs moved to the inputs: 2 * 127 * 127 fits. Those of q4 are unsigned below 16, so that even all eight
+// pairs of a group fit, 8 * 2 * 15 * 127, and are added up in 16 bits; the group's start then takes their
+// offset out.
+
+namespace moe::kernels::avx2 {
+namespace {
+
+inline __m256i load_bytes(const std::byte* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+inline __m256i broadcast_quad(const std::byte* x) {
+  std::int32_t four;
+  std::memcpy(&four, x, sizeof four);
+  return _mm256_set1_epi32(four);
+}
+inline __m256i pairs_to_quads(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
+inline void keep_bytes(__m256i& v) { __asm__("" : "+x"(v)); }
+
+// Half of the lanes of a tile and one group: quads[r] = the exact sums of row r.
+template <int MR>
+inline void sum_q8(const std::byte* group, const std::byte* x, __m256i (&quads)[MR]) {
+  MOE_UNROLL
+  for (int r = 0; r < MR; ++r) quads[r] = _mm256_setzero_si256();
+  MOE_UNROLL
+  for (int quad = 0; quad < 8; ++quad) {
+    __m256i w = _mm256_xor_si256(load_bytes(group + quad * 4 * kLanes), _mm256_set1_epi8(-128));
+    __m256i magnitude = _mm256_abs_epi8(w);
+    keep_bytes(w);
+    keep_bytes(magnitude);
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      const __m256i input = _mm256_sign_epi8(broadcast_quad(x + r * kBlockK + quad * 4), w);
+      quads[r] = _mm256_add_epi32(quads[r], pairs_to_quads(_mm256_maddubs_epi16(magnitude, input)));
+      keep_bytes(quads[r]);
+    }
+  }
+}
+
+// sums[half][r] joins the group's integers.
+inline void add_group(float* sums, __m256i quads, const float* scales, float input_scale) {
+  const __m256 both = _mm256_mul_ps(_mm256_loadu_ps(scales), _mm256_set1_ps(input_scale));
+  _mm256_storeu_ps(sums, _mm256_fmadd_ps(_mm256_cvtepi32_ps(quads), both, _mm256_loadu_ps(sums)));
+}
+
+template <int MR, int T>
+struct Q8Kernel {
+  static void run(const MicroArgs& given) {
+    const MicroArgs args = given;  // a copy, which no store can be thought to change
+    if (args.first) {
+      for (int t = 0; t < T; ++t) std::fill_n(args.sums + t * args.sum_stride, MR * kLanes, 0.0F);
+    }
+    for (std::int64_t g = 0; g * kQuantGroup < args.count; ++g) {
+      for (int t = 0; t < T; ++t) {
+        alignas(32) float scales[kLanes];
+        store(scales, load_f16(args.scales + t * args.scale_stride + g * kLanes));
+        const std::byte* weights = args.weights + t * args.tile_stride + g * group_bytes(WeightType::q8);
+        for (int half = 0; half < 2; ++half) {
+          __m256i quads[MR];
+          sum_q8<MR>(weights + half * 32, args.x + g * kQuantGroup, quads);
+          MOE_UNROLL
+          for (int r = 0; r < MR; ++r) {
+            add_group(args.sums + t * args.sum_stride + r * kLanes + half * 8, quads[r], scales + half * 8,
+                      args.groups[r].scale[g]);
+          }
+        }
+      }
+    }
+  }
+};
+
+// All lanes of a tile and one group of q4, as nibbles of quads j and j + 4 or as bytes.
+template <int MR, bool nibbles>
+inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR], __m256i (&high)[MR]) {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  MOE_UNROLL
+  for (int r = 0; r < MR; ++r) low[r] = high[r] = _mm256_setzero_si256();
+  MOE_UNROLL
+  for (int quad = 0; quad < 8; ++quad) {
+    __m256i w_low = load_bytes(group + (nibbles ? quad % 4 : quad) * 4 * kLanes);
+    __m256i w_high = load_bytes(group + (nibbles ? quad % 4 : quad) * 4 * kLanes + 32);
+    if constexpr (nibbles) {
+      w_low = _mm256_and_si256(quad < 4 ? w_low : _mm256_srli_epi16(w_low, 4), nibble);
+      w_high = _mm256_and_si256(quad < 4 ? w_high : _mm256_srli_epi16(w_high, 4), nibble);
+    }
+    keep_bytes(w_low);
+    keep_bytes(w_high);
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      const __m256i input = broadcast_quad(x + r * kBlockK + quad * 4);
+      low[r] = _mm256_add_epi16(low[r], _mm256_maddubs_epi16(w_low, input));
+      high[r] = _mm256_add_epi16(high[r], _mm256_maddubs_epi16(w_high, input));
+      keep_bytes(low[r]);
+      keep_bytes(high[r]);
+    }
+  }
+}
+
+template <bool nibbles>
+struct Q4Kernels {
+  template <int MR, int T>
+  struct Kernel {
+    static void run(const MicroArgs& given) {
+    const MicroArgs args = given;  // a copy, which no store can be thought to change
+      if (args.first) {
+        for (int t = 0; t < T; ++t) std::fill_n(args.sums + t * args.sum_stride, MR * kLanes, 0.0F);
+      }
+      constexpr std::int64_t kGroupBytes = group_bytes(nibbles ? WeightType::q4 : WeightType::q8);
+      for (std::int64_t g = 0; g * kQuantGroup < args.count; ++g) {
+        for (int t = 0; t < T; ++t) {
+          __m256i low[MR], high[MR];
+          sum_q4<MR, nibbles>(args.weights + t * args.tile_stride + g * kGroupBytes, args.x + g * kQuantGroup,
+                              low, high);
+          alignas(32) float scales[kLanes];
+          store(scales, load_f16(args.scales + t * args.scale_stride + g * kLanes));
+          MOE_UNROLL
+          for (int r = 0; r < MR; ++r) {
+            const __m256i start = _mm256_set1_epi32(args.groups[r].start_q4[g]);
+            float* sums = args.sums + t * args.sum_stride + r * kLanes;
+            const float input_scale = args.groups[r].scale[g];
+            add_group(sums, _mm256_add_epi32(start, pairs_to_quads(low[r])), scales, input_scale);
+            add_group(sums + 8, _mm256_add_epi32(start, pairs_to_quads(high[r])), scales + 8, input_scale);
+          }
+        }
+      }
+    }
+  };
+};
+
+// One block of nibbles as bytes.
+void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
+                    std::byte* out) {
+  const std::byte* from = w.tile(tile) + quant_bytes_offset<WeightType::q4>(w.cols(), k);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  for (std::int64_t i = 0; i < count; i += kQuantGroup) {
+    MOE_UNROLL
+    for (int v = 0; v < 8; ++v) {
+      const __m256i both = load_bytes(from + v * 32);
+      auto* to = reinterpret_cast<__m256i*>(out) + v;
+      _mm256_storeu_si256(to, _mm256_and_si256(both, nibble));
+      _mm256_storeu_si256(to + 8, _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble));
+    }
+    from += group_bytes(WeightType::q4);
+    out += group_bytes(WeightType::q8);
+  }
+}
+
+constexpr std::int64_t kInt8Rows = 240;
+constexpr Family kQ8Family = {
+    kMicros<Q8Kernel, 8, 8>, {}, 0, quant_bytes_offset<WeightType::q8>, nullptr, kInt8Rows};
+constexpr Family kQ4Family = {kMicros<Q4Kernels<true>::Kernel, 6, 6>,
+                              kMicros<Q4Kernels<false>::Kernel, 6, 6>,
+                              kBlockK* kLanes,
+                              quant_bytes_offset<WeightType::q4>,
+                              unpack_nibbles,
+                              kInt8Rows};
+
+const Family& int8_family(WeightType type) { return type == WeightType::q8 ? kQ8Family : kQ4Family; }
+
+// The peak: unsigned by signed bytes to pairs, pairs to quads, quads added up.
+float burn_int8(std::int64_t iterations) {
+  constexpr int kSums = kChains * 2;
+  __m256i quants = _mm256_set1_epi8(3), weights = _mm256_set1_epi8(5);
+  __m256i sums[kSums];
+  MOE_UNROLL
+  for (int c = 0; c < kSums; ++c) sums[c] = _mm256_set1_epi32(c);
+  for (std::int64_t i = 0; i < iterations; ++i) {
+    MOE_UNROLL
+    for (int c = 0; c < kSums; ++c) {
+      keep_bytes(quants);  // the operands may have changed
+      sums[c] = _mm256_add_epi32(sums[c], pairs_to_quads(_mm256_maddubs_epi16(weights, quants)));
+      keep_bytes(sums[c]);
+    }
+  }
+  MOE_UNROLL
+  for (int c = 1; c < kSums; ++c) sums[0] = _mm256_add_epi32(sums[0], sums[c]);
+  return static_cast<float>(_mm256_cvtsi256_si32(sums[0]));
+}
+
+constexpr RooflineKernels::Burn kBurnInt8 = {burn_int8, std::int64_t{2} * 4 * kLanes* kChains};
+
+}  // namespace
+}  // namespace moe::kernels::avx2
