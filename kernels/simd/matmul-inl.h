@@ -15,9 +15,10 @@ struct MicroArgs {
   const std::byte* weights;
   std::int64_t tile_stride;
   const std::byte* x;
-  const InputGroups* groups;    // int8 alone
-  const std::uint16_t* scales;  // int8 alone: f16, of the first tile
-  std::int64_t scale_stride;    // numbers from tile to tile
+  const InputGroups* groups;         // int8 alone
+  const std::uint16_t* scales;       // int8 alone: f16, of the first tile
+  std::int64_t scale_stride;         // numbers from tile to tile
+  std::int64_t ahead, scales_ahead;  // bytes from this block of weights and its scales to the next
   std::int64_t count;
   float* sums;
   std::int64_t sum_stride;
@@ -25,21 +26,27 @@ struct MicroArgs {
 };
 using Micro = void (*)(const MicroArgs&);
 
-// The microkernels of a kind, for up to `rows` rows and 1, 2 or 4 tiles, as far as rows * tiles <= sums.
+// The microkernels of a kind, for up to `rows` rows and 1, 2, 4 or (of one row) 8 tiles, as far as rows *
+// tiles <= sums.
 struct MicroSet {
-  Micro by_log_tiles[3];
+  Micro by_log_tiles[4];
 };
 struct Micros {
   const MicroSet* by_rows = nullptr;  // null: there are none
   int rows = 0, sums = 0;
 
-  Micro find(std::int64_t count, int tiles) const { return by_rows[count - 1].by_log_tiles[tiles / 2]; }
-  int max_tiles(std::int64_t count) const { return 4 * count <= sums ? 4 : 2 * count <= sums ? 2 : 1; }
+  Micro find(std::int64_t count, int tiles) const {
+    return by_rows[count - 1].by_log_tiles[std::countr_zero(static_cast<unsigned>(tiles))];
+  }
+  int max_tiles(std::int64_t count) const {
+    if (count == 1 && sums >= 8) return 8;
+    return 4 * count <= sums ? 4 : 2 * count <= sums ? 2 : 1;
+  }
 };
 
 template <template <int, int> class Kernel, int MR, int T, int sums>
 constexpr Micro micro_or_null() {
-  if constexpr (MR * T <= sums) {
+  if constexpr (MR * T <= sums && (T <= 4 || MR == 1)) {
     return Kernel<MR, T>::run;
   } else {
     return nullptr;
@@ -48,12 +55,26 @@ constexpr Micro micro_or_null() {
 template <template <int, int> class Kernel, int sums, int... R>
 constexpr std::array<MicroSet, sizeof...(R)> micro_sets(std::integer_sequence<int, R...>) {
   return {MicroSet{{micro_or_null<Kernel, R + 1, 1, sums>(), micro_or_null<Kernel, R + 1, 2, sums>(),
-                    micro_or_null<Kernel, R + 1, 4, sums>()}}...};
+                    micro_or_null<Kernel, R + 1, 4, sums>(), micro_or_null<Kernel, R + 1, 8, sums>()}}...};
 }
 template <template <int, int> class Kernel, int rows, int sums>
 constexpr auto kMicroSets = micro_sets<Kernel, sums>(std::make_integer_sequence<int, rows>());
 template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs>
 constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums};
+
+// Few rows read the weights at the speed of memory: a microkernel asks for what lies `ahead` bytes behind
+// each of its streams.
+constexpr int kAheadRows = 4;
+constexpr std::int64_t kAheadBytes = 2048;
+template <int MR>
+inline void fetch_ahead(const void* from, std::int64_t ahead, std::int64_t bytes) {
+  if constexpr (MR <= kAheadRows) {
+    MOE_UNROLL
+    for (std::int64_t at = 0; at < bytes; at += 64) {
+      _mm_prefetch(static_cast<const char*>(from) + ahead + at, _MM_HINT_T0);
+    }
+  }
+}
 
 // A kind of product: its microkernels, and where their operands lie.
 struct Family {
@@ -154,16 +175,23 @@ class Product {
     return w_.tile(tile) + family_.offset(w_.cols(), k);
   }
 
+  const std::uint16_t* scales(std::int64_t tile, std::int64_t k) const {
+    return tile_scales(w_.tile(tile)) + k / kQuantGroup * kLanes;
+  }
+
   // `tiles` tiles of the group times all rows of the chunk, over one block of K.
   void bundle(std::int64_t tile, int tiles, std::int64_t k, std::int64_t next_tile, std::int64_t next_k) {
     MicroArgs args;
     args.count = std::min<std::int64_t>(kBlockK, w_.cols() - k);
     args.weights = weights(tile, k);
     args.tile_stride = w_.tile_bytes();
-    args.scales = tile_scales(w_.tile(tile)) + k / kQuantGroup * kLanes;
+    args.scales = scales(tile, k);
     args.scale_stride = w_.tile_bytes() / 2;
     args.first = k == 0;
     args.sum_stride = rows_ * kLanes;
+    args.ahead = weights(next_tile, next_k) - args.weights;
+    args.scales_ahead = reinterpret_cast<const std::byte*>(scales(next_tile, next_k)) -
+                        reinterpret_cast<const std::byte*>(args.scales);
     if (unpack_) {
       for (int t = 0; t < tiles; ++t) {
         family_.unpack(w_, tile + t, k, args.count, blocks_ + t * family_.unpacked_bytes);
@@ -172,21 +200,26 @@ class Product {
       args.tile_stride = family_.unpacked_bytes;
     }
     const std::int64_t block = k / kBlockK;
-    // The next bundle's blocks are fetched in equal parts between the panels.
+    // The next bundle's blocks are fetched in equal parts before the panels.
     const std::int64_t block_bytes = family_.offset(w_.cols(), kBlockK) - family_.offset(w_.cols(), 0);
-    const std::int64_t share = panels_ == 1 ? 0 : (block_bytes / panels_ + 63) / 64 * 64;
+    const std::int64_t share = (block_bytes / panels_ + 63) / 64 * 64;
+    for (int t = 0; t < tiles && x_.compute == Compute::int8 && panels_ > 1; ++t) {
+      fetch(reinterpret_cast<const std::byte*>(scales(next_tile + t, next_k)),
+            kBlockK / kQuantGroup * kLanes * 2);
+    }
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
       const std::int64_t row = rows_ * panel / panels_, count = rows_ * (panel + 1) / panels_ - row;
       args.x = x_.block(block, row_ + row);
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
       args.sums = sums_ + ((tile - begin_) * rows_ + row) * kLanes;
+      for (int t = 0; t < tiles && panels_ > 1; ++t)
+        fetch(weights(next_tile + t, next_k) + panel * share, share);
       micros_->find(count, tiles)(args);
-      for (int t = 0; t < tiles && share > 0; ++t) {
-        const std::byte* ahead = weights(next_tile + t, next_k) + panel * share;
-        for (std::int64_t at = 0; at < share; at += 64) {
-          _mm_prefetch(reinterpret_cast<const char*>(ahead + at), _MM_HINT_T1);
-        }
-      }
+    }
+  }
+  static void fetch(const std::byte* from, std::int64_t bytes) {
+    for (std::int64_t at = 0; at < bytes; at += 64) {
+      _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
     }
   }
 

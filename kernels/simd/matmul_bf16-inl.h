@@ -17,6 +17,7 @@ inline __attribute__((always_inline)) void step_pair(Vec (&sums)[T][MR], const s
   MOE_UNROLL
   for (int t = 0; t < T; ++t) {
     w[t] = _mm512_loadu_si512(weights + t * tile_stride);
+    fetch_ahead<MR>(weights + t * tile_stride, kAheadBytes, 64);
     MOE_KEEP_ZMM(w[t]);
   }
   MOE_UNROLL

@@ -102,6 +102,9 @@ struct F32Kernels {
       const std::int64_t stride = args.tile_stride;
       const float* x = reinterpret_cast<const float*>(args.x);
       for (std::int64_t pair = args.count / 2; pair > 0; --pair) {
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t)
+          fetch_ahead<MR>(weights + t * stride, kAheadBytes, 2 * kLanes * Weights<W>::kBytes);
         step<MR, T>(sums, x, kBlockK, [&](int t) { return Weights<W>::even(weights + t * stride); });
         step<MR, T>(sums, x + 1, kBlockK, [&](int t) { return Weights<W>::odd(weights + t * stride); });
         x += 2;
@@ -154,8 +157,8 @@ void widen_quants(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std:
 constexpr std::int64_t kFloatBlock = kBlockK * kLanes * 4;
 // 96 x 256 floats of x: a fifth of the smallest L2 we care for, which processors with AVX-512 double.
 constexpr std::int64_t kFloatRows = kVecs == 32 ? 192 : 96;
-// Widening in registers takes two operations a pair of k and tile. Where few multiply-adds share them, blocks are
-// widened once for all rows; with more rows in a microkernel that would only crowd the L1 cache.
+// Widening in registers takes two operations a pair of k and tile. Where few multiply-adds share them, blocks
+// are widened once for all rows; with more rows in a microkernel that would only crowd the L1 cache.
 constexpr bool kUnpackFloats = kMicroRows <= 6;
 
 template <WeightType W>

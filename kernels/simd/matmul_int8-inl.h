@@ -60,6 +60,11 @@ struct Int8Kernels {
       const std::byte* x = args.x;
       const int groups = static_cast<int>((args.count + kQuantGroup - 1) / kQuantGroup);
       for (int g = 0; g < groups; ++g) {
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) {
+          fetch_ahead<MR>(weights + t * args.tile_stride, args.ahead, kGroupBytes);
+          fetch_ahead<MR>(scales + t * args.scale_stride, args.scales_ahead, 64);
+        }
         group(args, g, weights, scales, x, sums);
         weights += kGroupBytes;
         scales += kLanes;

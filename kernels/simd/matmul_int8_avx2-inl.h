@@ -57,6 +57,8 @@ struct Q8Kernel {
         alignas(32) float scales[kLanes];
         store(scales, load_f16(args.scales + t * args.scale_stride + g * kLanes));
         const std::byte* weights = args.weights + t * args.tile_stride + g * group_bytes(WeightType::q8);
+        fetch_ahead<MR>(weights, args.ahead, group_bytes(WeightType::q8));
+        fetch_ahead<MR>(args.scales + t * args.scale_stride + g * kLanes, args.scales_ahead, 64);
         for (int half = 0; half < 2; ++half) {
           __m256i quads[MR];
           sum_q8<MR>(weights + half * 32, args.x + g * kQuantGroup, quads);
@@ -103,16 +105,18 @@ struct Q4Kernels {
   template <int MR, int T>
   struct Kernel {
     static void run(const MicroArgs& given) {
-    const MicroArgs args = given;  // a copy, which no store can be thought to change
+      const MicroArgs args = given;  // a copy, which no store can be thought to change
       if (args.first) {
         for (int t = 0; t < T; ++t) std::fill_n(args.sums + t * args.sum_stride, MR * kLanes, 0.0F);
       }
       constexpr std::int64_t kGroupBytes = group_bytes(nibbles ? WeightType::q4 : WeightType::q8);
       for (std::int64_t g = 0; g * kQuantGroup < args.count; ++g) {
         for (int t = 0; t < T; ++t) {
+          const std::byte* weights = args.weights + t * args.tile_stride + g * kGroupBytes;
+          fetch_ahead<MR>(weights, args.ahead, kGroupBytes);
+          fetch_ahead<MR>(args.scales + t * args.scale_stride + g * kLanes, args.scales_ahead, 64);
           __m256i low[MR], high[MR];
-          sum_q4<MR, nibbles>(args.weights + t * args.tile_stride + g * kGroupBytes, args.x + g * kQuantGroup,
-                              low, high);
+          sum_q4<MR, nibbles>(weights, args.x + g * kQuantGroup, low, high);
           alignas(32) float scales[kLanes];
           store(scales, load_f16(args.scales + t * args.scale_stride + g * kLanes));
           MOE_UNROLL
