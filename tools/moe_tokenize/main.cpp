@@ -1,6 +1,7 @@
 // moe-tokenize: text on stdin to token ids, pieces and counts, and ids back to text.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -8,6 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 #include "engine/text/tokenizer.h"
+#include "engine/text/utf8.h"
 #include "tools/common/program.h"
 
 namespace {
@@ -52,10 +54,31 @@ void print_tokens(const moe::Tokenizer& tokenizer, const std::vector<std::int32_
                                        static_cast<double>(bytes) / static_cast<double>(ids.size())));
 }
 
+// The four digits of a \u escape at `at`; 0 where there is none.
+unsigned escaped_unit(std::string_view text, std::size_t at) {
+  unsigned unit = 0;
+  if (text.size() < at + 6 || text[at] != '\\' || text[at + 1] != 'u') return 0;
+  const char* const end = text.data() + at + 6;
+  return std::from_chars(end - 4, end, unit, 16).ptr == end ? unit : 0;
+}
+
+// Text that is no Unicode is read as encode() reads it, so that one odd line does not end a long list: U+FFFD stands
+// for bytes that are not UTF-8, and for escaped halves of surrogate pairs (Python's surrogateescape writes them).
+void make_unicode(std::string& line) {
+  if (moe::utf8::valid_prefix(line) != line.size()) line = moe::utf8::replace_invalid(line);
+  for (std::size_t at = line.find('\\'); at != std::string::npos; at = line.find('\\', at)) {
+    const unsigned unit = escaped_unit(line, at), next = escaped_unit(line, at + 6);
+    const bool pair = unit >= 0xd800 && unit < 0xdc00 && next >= 0xdc00 && next < 0xe000;
+    if (unit >= 0xd800 && unit < 0xe000 && !pair) line.replace(at + 2, 4, "fffd");
+    at += pair ? 12 : 2;
+  }
+}
+
 void run_json(const moe::Tokenizer& tokenizer, const Options& options) {
   std::string line;
   for (std::size_t number = 1; std::getline(std::cin, line); ++number) {
     const std::string thing = fmt::format("line {}", number);
+    make_unicode(line);
     const json value = moe::parse_json(line, "stdin, " + thing);
     json out;
     if (options.decode) {
@@ -109,7 +132,8 @@ int main(int argc, char** argv) {
       "\n"
       "Ids are those of the `tokenizers` library for tokenizer.json. Added tokens in the text, such as "
       "<|im_end|>,\n"
-      "become their ids with and without --no-special. Bytes that are not UTF-8 count as U+FFFD.\n"
+      "become their ids with and without --no-special. Bytes that are not UTF-8, and\n"
+      "escaped halves of surrogate pairs, count as U+FFFD.\n"
       "Exit codes: 0 done, 1 failure (one line on stderr), 2 usage.\n"};
   return moe::tools::run_program(
       program, argc, argv,

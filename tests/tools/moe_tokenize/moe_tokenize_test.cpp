@@ -45,7 +45,7 @@ class MoeTokenize : public testing::Test {
     whole["added_tokens"] = json::array({token});
     whole["model"] = {{"type", "WordLevel"},
                       {"unk_token", "?"},
-                      {"vocab", {{"?", 0}, {"<s>", 1}, {"one", 2}, {"t\u00e9", 3}}}};
+                      {"vocab", {{"?", 0}, {"<s>", 1}, {"one", 2}, {"t\u00e9", 3}, {"\xef\xbf\xbd", 4}}}};
     whole["pre_tokenizer"] = {{"type", "WhitespaceSplit"}};
     whole["post_processor"] = json::parse(R"({"type": "TemplateProcessing", "pair": [],
         "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
@@ -66,6 +66,15 @@ TEST_F(MoeTokenize, AnswersEachLine) {
   EXPECT_EQ(answers[0], json::parse(R"({"ids": [1, 2, 3], "pieces": ["<s>", "one", "t\u00e9"]})"));
   EXPECT_EQ(answers[1]["ids"], json::parse("[1]"));
   EXPECT_EQ(answers[2]["ids"], json::parse("[1, 1, 0]"));
+}
+
+TEST_F(MoeTokenize, ReadsTextThatIsNoUnicode) {
+  const json replaced = json::parse(R"({"ids": [1, 4], "pieces": ["<s>", "\ufffd"]})");
+  for (const char* line : {"\"\xff\"", "\"\xe2\x82\"", "\"\\ud800\"", "\"\\ufffd\""})
+    EXPECT_EQ(json::parse(run(". --json", std::string(line) + "\n").out), replaced) << line;
+  EXPECT_EQ(json::parse(run(". --json", "\"one\\u0000 one\"").out)["ids"], json::parse("[1, 0, 2]"));
+  const std::string megabytes(std::size_t{8} << 20, 'x');
+  EXPECT_EQ(json::parse(run(". --json", "\"" + megabytes + " one\"").out)["ids"], json::parse("[1, 0, 2]"));
 }
 
 TEST_F(MoeTokenize, WithoutSpecialTokensAndBack) {
