@@ -11,7 +11,7 @@ namespace moe {
 namespace {
 
 namespace jf = json_fields;
-constexpr std::size_t max_steps = 1000;
+constexpr std::size_t max_steps = 100;
 // A text may grow this much in normalization before it is refused: patterns that match nothing and insert
 // much.
 constexpr std::size_t max_growth = 64;

@@ -1,6 +1,8 @@
 // Pre-tokenizers of tokenizer.json: reading them, and splitting.
 #include "engine/text/pre_tokenizer.h"
 
+#include <algorithm>
+
 #include "engine/text/byte_level.h"
 #include "engine/text/json_fields.h"
 #include "engine/text/utf8.h"
@@ -10,6 +12,7 @@ namespace {
 
 namespace jf = json_fields;
 constexpr std::size_t max_steps = 100;  // each is a level of calls
+constexpr int max_byte_levels = 4;      // each may double a text
 
 SplitBehavior read_behavior(const nlohmann::json& json, std::string_view file, std::string_view thing) {
   const std::string& name = jf::text(json, "behavior", file, thing);
@@ -110,6 +113,10 @@ void PreTokenizer::add(const nlohmann::json& json, std::string_view file, int de
     }
     steps_.emplace_back(std::move(split));
   } else if (type == "ByteLevel") {
+    const auto is_byte_level = [](const Step& step) { return std::holds_alternative<ByteLevel>(step); };
+    if (std::count_if(steps_.begin(), steps_.end(), is_byte_level) >= max_byte_levels)
+      throw Error(ErrorKind::limit,
+                  Fault{std::string(file), thing, fmt::format("at most {} ByteLevel steps", max_byte_levels), "more"});
     steps_.emplace_back(ByteLevel{jf::flag(json, "add_prefix_space", file, thing),
                                   jf::flag(json, "use_regex", true, file, thing)});
   } else if (type == "Metaspace") {

@@ -238,6 +238,10 @@ TEST(TokenizerErrors, AreTyped) {
     const char* part;
   };
   const json split = {{"type", "Split"}, {"behavior", "Isolated"}, {"invert", false}};
+  const json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
+  const auto sequence = [](const char* kind, const json& step, std::size_t count) {
+    return json{{"type", "Sequence"}, {kind, std::vector<json>(count, step)}};
+  };
   const auto regex = [&](const char* pattern) {
     json out = split;
     out["pattern"] = {{"Regex", pattern}};
@@ -266,6 +270,9 @@ TEST(TokenizerErrors, AreTyped) {
       {"/pre_tokenizer", regex("[a&&b]"), ErrorKind::unsupported, "&&"},
       {"/pre_tokenizer", regex("[a[b]]"), ErrorKind::unsupported, "set within a set"},
       {"/pre_tokenizer", regex("a\\"), ErrorKind::unsupported, "backslash"},
+      {"/pre_tokenizer", sequence("pretokenizers", byte_level, 40), ErrorKind::limit, "ByteLevel"},
+      {"/pre_tokenizer", sequence("pretokenizers", {{"type", "Whitespace"}}, 1000), ErrorKind::limit, "steps"},
+      {"/normalizer", sequence("normalizers", {{"type", "NFD"}}, 1000), ErrorKind::limit, "steps"},
       {"/post_processor", {{"type", "Frame"}}, ErrorKind::unsupported, "'Frame'"},
       {"/decoder", {{"type", "Enigma"}}, ErrorKind::unsupported, "'Enigma'"},
       {"/added_tokens/0/content", 5, ErrorKind::format, "content"},
