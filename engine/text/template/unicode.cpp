@@ -5,10 +5,16 @@
 
 #include <algorithm>
 
+#include "engine/text/unicode.h"
+
 namespace moe::jinja {
 namespace {
 
-utf8proc_category_t category(std::uint32_t c) { return utf8proc_category(static_cast<utf8proc_int32_t>(c)); }
+// As of Unicode 14, which Python 3.11 knows, whatever utf8proc knows: repr() escapes what came later.
+utf8proc_category_t category(std::uint32_t c) {
+  if (c < 0x110000 && (moe::unicode::table()[c] & moe::unicode::newer) != 0) return UTF8PROC_CATEGORY_CN;
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c));
+}
 
 bool is_letter(utf8proc_category_t k) { return k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO; }
 

@@ -139,6 +139,13 @@ TEST(ChatTemplate, MessagesAsTransformersPassesThem) {
             "[{'role': 'system', 'content': 'T'}, {'role': 'user', 'content': 'Hi'}]");
 }
 
+// repr() of what Python 3.11 knows: U+1F9CC is of Unicode 14, U+1FAE8 and U+31350 are of 15.
+TEST(ChatTemplate, CharactersNewerThanPythonsAreEscaped) {
+  const ChatTemplate chat = ChatTemplate::from_source("{{ messages[0].content }}", "t");
+  EXPECT_EQ(chat.render(Conversation::parse("[{\"content\": [\"\U0001f9cc\U0001fae8\U00031350\"]}]", "m")),
+            "['\U0001f9cc\\U0001fae8\\U00031350']");
+}
+
 TEST(ChatTemplate, BrokenInputIsRefused) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "JSON"},
