@@ -175,6 +175,9 @@ bool is_chat(const RunOptions& o) {
 int run_chat(const RunOptions& o) {
   catch_interrupts();
   if (!o.prompt_ids_file.empty()) throw Error(ErrorKind::usage, "--prompt-ids is a prompt as it is: no chat flag goes with it");
+  if (o.conversation && !(o.messages_file.empty() && o.prompt_file.empty())) {
+    throw Error(ErrorKind::usage, "-cnv reads standard input: neither --file nor --prompt-file goes with it");
+  }
   const std::filesystem::path directory = resolve_model(o.model);
   const Chat chat = load_chat(o, directory);
   if (o.conversation) {
