@@ -1,8 +1,10 @@
-"""Texts that try a tokenizer: natural and synthetic, deterministic for a seed. Used by make_tokenizer_vectors.py."""
+"""Texts that try a tokenizer: natural and synthetic, deterministic for a seed. Used by compare_tokenization.py."""
 import csv
 import glob
+import gzip
 import json
 import os
+import pathlib
 import random
 import sys
 import unicodedata
@@ -72,6 +74,15 @@ class A(B):
     "$ sudo apt-get install -y foo | grep -E '^(a|b)+$' > /dev/null 2>&1 && echo \"$HOME/${x:-y}\" `date`\n",
     "fn main() { let x: &'static str = \"hi\"; println!(\"{x:?}\"); match y { Some(_) => {}, None => () } }\n",
     "x=1;y=-2;z=x*y//3**2;w=~z&0xFF|0b101^0o17;assert x!=y,'!?'\nimport os.path as p;from .a import (b,c)\n"]
+
+
+def tokenizer_files(data, directories):
+    """(name, bytes of tokenizer.json) of the tokenizers in DATA/tokenizers and in `directories`, packed or not."""
+    folders = sorted(pathlib.Path(data, "tokenizers").iterdir()) if data else []
+    for folder in folders + [pathlib.Path(d) for d in directories]:
+        plain, packed = folder / "tokenizer.json", folder / "tokenizer.json.gz"
+        if plain.exists() or packed.exists():
+            yield folder.name, plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
 
 
 def read_jsonl(path):
@@ -201,22 +212,47 @@ class Maker:
         return [self.r.choice(kinds)() for _ in range(count)]
 
 
-def long_texts():
+def long_texts(added_tokens, data):
+    """Lines of a megabyte: one character, one word, every script, added tokens; with `data`, benchmark text."""
     million = 1 << 20
-    return ["a" * million, " " * million, "\n" * million, "ab" * (million // 2), "é" * (million // 2), "0" * million,
-            "字" * (million // 3), "🙂" * (million // 4), "aB1 " * (million // 4), "x" + "\u0301" * (million // 2),
-            "".join(SENTENCES.values()).replace(" ", "") * (million // 8000), "=-" * (million // 2),
-            "the " * (million // 4), "abcdefghijklmnopqrstuvwxyz" * (million // 26)]
+    r = random.Random(3)
+    texts = [c * (million // len(c.encode())) for c in (
+        "a", " ", "\n", "\r\n", "\u3000", "ab", "é", "0", "字", "🙂", "aB1 ", "=-", "the ", "▁", "abcdefghijklmnopqrstuvwxyz")]
+    texts.append("x" + "\u0301" * (million // 2))
+    texts.append("".join(SENTENCES.values()).replace(" ", "") * (million // 8000))
+    texts.append("".join(r.choice(list(SENTENCES.values()) + CODE + SPACES) for _ in range(million // 80)))
+    texts.append("".join(chr(r.randrange(0x20, 0x7f)) for _ in range(million)))
+    texts.append("".join(r.choice(SPACES) for _ in range(million // 3)))
+    texts.append("".join(r.choice(added_tokens or ["<s>"]) + r.choice(["", " ", "a", "  \n"]) for _ in range(million // 12)))
+    if data:
+        texts.append("\n".join(benchmark_texts(data))[:million])
+    return texts
 
 
-def all_texts(count, added_tokens, data, seed=1):
-    """At least `count` texts; with `data`, the benchmarks' too."""
+def invalid_utf8(count, seed=1):
+    """Bytes that are not UTF-8: cut, overlong, out of range, surrogates, stray continuations, noise."""
+    bad = [b"\xff", b"\xfe", b"\x80", b"\xbf", b"\xc0\xaf", b"\xc1\xbf", b"\xc3", b"\xe2\x82", b"\xe0\x80\x80", b"\xe0\x9f\xbf",
+           b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf0\x9f\x99", b"\xf0\x9f", b"\xf0\x80\x80\x80", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80",
+           b"\xf8\x88\x80\x80\x80"]
+    r = random.Random(seed)
+    good = [s.encode() for s in list(SENTENCES.values()) + CODE + SPACES] + [b"a", b" ", b""]
+    out = bad + [b"a" + x + b"b" for x in bad] + [x + x for x in bad]
+    while len(out) < count:
+        text = bytearray(b"".join(r.choice(good)[:r.randint(0, 40)] + r.choice(bad + [b""] * 9) for _ in range(r.randint(1, 8))))
+        for _ in range(r.randint(0, 6)):
+            text[r.randint(0, len(text)):0] = bytes(r.randrange(256) for _ in range(r.randint(1, 3)))
+        out.append(bytes(text))
+    return out
+
+
+def all_texts(count, added_tokens, data, every=1, seed=1):
+    """At least `count` texts; with `data`, each `every`th of the benchmarks' too."""
     texts = ["", " ", "\n", "\x00", "a", "\ufffd", "\ud7ff", "\U0010ffff"] + list(SENTENCES.values()) + CODE
     texts += SPACES + [a + b for a in SPACES for b in SPACES] + ["a" + a + "b" for a in SPACES]
     texts += [t for token in added_tokens[:400] for t in (token, "a" + token + "b", " " + token + " ", token + token)]
     texts += source_texts(1500)
     if data:
-        texts += benchmark_texts(data)
+        texts += benchmark_texts(data)[::every]
     texts += Maker(seed, added_tokens).texts(max(count - len(texts), count // 2))
     return texts
 
