@@ -33,9 +33,9 @@ void Executor::Pass::attention(std::int32_t index) {
     grouped_attention(index);
   }
   const AttentionSpec& a = layer.attention;
-  float* branch = branch_.get(rows_ * spec_.hidden);
+  float* branch = branch_or_residual(!layer.post_attention_norm);
   const std::int64_t mixed = std::int64_t{a.heads} * a.value_dim;
-  ops_.matmul(w.attention.out, mixed_.get(0), mixed, rows_, branch, spec_.hidden, with_bias(w.attention.out_bias));
+  ops_.matmul(w.attention.out, mixed_.get(0), mixed, rows_, branch, spec_.hidden, into(branch, w.attention.out_bias));
   tally_matrix(Component::attn_proj, w.attention.out, a.o_bias);
   count_attention(index);
   residual(layer.post_attention_norm, w.post_attention_norm, branch);

@@ -268,13 +268,23 @@ void Executor::Pass::layer_input(std::int32_t index) {
   residual(p.norm, w.layer_input_norm, branch);
 }
 
+// The residual stream is added to by the product that writes it.
+kernels::Epilogue Executor::Pass::into(const float* branch, const Vector& bias) {
+  kernels::Epilogue epilogue = with_bias(bias);
+  if (branch == x_.get(0)) {
+    epilogue.residual = branch;
+    epilogue.residual_stride = spec_.hidden;
+  }
+  return epilogue;
+}
+
 void Executor::Pass::residual(const std::optional<NormSpec>& norm, const Vector& weight, float* branch) {
   const std::int64_t hidden = spec_.hidden;
   if (norm) {
     ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(*norm, weight, branch + r * hidden, hidden, branch + r * hidden); });
     tally_norm(*norm, hidden);
   }
-  add_rows(ops_, rows_, hidden, branch, x_.get(0));
+  if (branch != x_.get(0)) add_rows(ops_, rows_, hidden, branch, x_.get(0));
   tally(Component::elementwise, 0, hidden);
 }
 

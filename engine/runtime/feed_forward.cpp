@@ -14,7 +14,7 @@ void Executor::Pass::feed_forward(std::int32_t index) {
   const std::int64_t hidden = spec_.hidden;
   const float* x = x_.get(0);
   float* normed = norm_.get(rows_ * hidden);
-  float* branch = branch_.get(rows_ * hidden);
+  float* branch = branch_or_residual(layer.dense && !layer.experts && !layer.shared && !layer.post_ff_norm);
   const auto norm_rows = [&](const NormSpec& spec, const Vector& weight, const float* from, float* to) {
     ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec, weight, from + r * hidden, hidden, to + r * hidden); });
     tally_norm(spec, hidden);
@@ -49,12 +49,12 @@ void Executor::Pass::feed_forward(std::int32_t index) {
   residual(layer.post_ff_norm, w.post_ff_norm, branch);
 }
 
-// out = W_down(act(W_gate x) * W_up x), x and out [rows, H].
+// out = W_down(act(W_gate x) * W_up x), added where out is the residual stream; x and out [rows, H].
 void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const float* x,
                            std::int64_t rows, float* out) {
   float* hidden = hidden_.get(rows * width);
   ops_.matmul(w.gate_up, x, spec_.hidden, rows, hidden, width, gated_epilogue(act, w.gate_up_bias));
-  ops_.matmul(w.down, hidden, width, rows, out, spec_.hidden, with_bias(w.down_bias));
+  ops_.matmul(w.down, hidden, width, rows, out, spec_.hidden, into(out, w.down_bias));
 }
 
 void Executor::Pass::shared_expert(std::int32_t index, const float* x, float* out) {

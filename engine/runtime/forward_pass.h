@@ -47,6 +47,9 @@ class Executor::Pass {
   void keep_wanted_rows();
   std::span<const float> head();
   void layer_input(std::int32_t index);
+  // Where a branch's last product goes: a buffer, or the residual stream itself where nothing stands between them.
+  float* branch_or_residual(bool direct) { return direct ? x_.get(0) : branch_.get(rows_ * spec_.hidden); }
+  kernels::Epilogue into(const float* branch, const Vector& bias);
   void residual(const std::optional<NormSpec>& norm, const Vector& weight, float* branch);
   void angles();
 

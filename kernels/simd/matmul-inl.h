@@ -121,7 +121,7 @@ class Product {
   }
 
  private:
-  static constexpr std::int64_t kGroupTiles = 8;
+  static constexpr std::int64_t kGroupTiles = 16;
 
   bool gated() const { return w_.order() == RowOrder::gate_up; }
 
@@ -162,6 +162,7 @@ class Product {
       }
     }
     for (std::int64_t r = 0; r < rows_; ++r) {
+      fetch_outputs(begin, end, r + 4);
       if (gated()) {
         for (std::int64_t tile = begin; tile < end; tile += 2) finish(tile / 2 * kLanes, r, gate(tile, r));
       } else {
@@ -169,6 +170,15 @@ class Product {
           finish(tile * kLanes, r, with_bias(tile * kLanes, sum(tile, r)));
       }
     }
+  }
+
+  // Rows of y lie far from each other: the lines that will be written are asked for some rows ahead.
+  void fetch_outputs(std::int64_t begin, std::int64_t end, std::int64_t r) const {
+    if (r >= rows_) return;
+    const std::int64_t factor = gated() ? 2 : 1;
+    const float* y = y_ + (row_ + r) * ldy_ + begin / factor * kLanes;
+    for (std::int64_t at = 0; at < (end - begin) / factor * kLanes; at += kLanes)
+      __builtin_prefetch(y + at, 1);
   }
 
   const std::byte* weights(std::int64_t tile, std::int64_t k) const {
