@@ -60,12 +60,12 @@ Generation generate(Executor& executor, Sequence& sequence, std::span<const std:
   Generation out;
   CostMeter prefill(spec), decode(spec);
   sequence.expect_length(sequence.length() + std::int32_t(prompt.size()));
-  std::vector<float> last;  // the row the next token is drawn from
+  std::span<const float> last;  // the row the next token is drawn from; the executor's, until the next pass
 
   const auto keep = [&](std::span<const float> rows) {
     if (rows.empty()) return;
     if (hooks.on_logits) hooks.on_logits(rows);
-    last.assign(rows.end() - std::ptrdiff_t(vocab), rows.end());
+    last = rows.last(vocab);
   };
   const auto finish = [&](FinishReason reason) {
     out.finish = reason;
