@@ -53,7 +53,11 @@ struct Int8Kernels {
           for (int r = 0; r < MR; ++r) sums[t][r] = args.first ? zero() : load(at(args, t, r));
         }
       } else if (args.first) {
-        for (int t = 0; t < T; ++t) std::fill_n(at(args, t, 0), MR * kLanes, 0.0F);
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) {
+          MOE_UNROLL
+          for (int r = 0; r < MR; ++r) store(at(args, t, r), zero());
+        }
       }
       const std::byte* weights = args.weights;
       const std::uint16_t* scales = args.scales;

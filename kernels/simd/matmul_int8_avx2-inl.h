@@ -46,12 +46,19 @@ inline void add_group(float* sums, __m256i quads, const float* scales, float inp
 }
 
 template <int MR, int T>
+inline void clear_sums(const MicroArgs& args) {
+  MOE_UNROLL
+  for (int t = 0; t < T; ++t) {
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) store(args.sums + t * args.sum_stride + r * kLanes, zero());
+  }
+}
+
+template <int MR, int T>
 struct Q8Kernel {
   static void run(const MicroArgs& given) {
     const MicroArgs args = given;  // a copy, which no store can be thought to change
-    if (args.first) {
-      for (int t = 0; t < T; ++t) std::fill_n(args.sums + t * args.sum_stride, MR * kLanes, 0.0F);
-    }
+    if (args.first) clear_sums<MR, T>(args);
     for (std::int64_t g = 0; g * kQuantGroup < args.count; ++g) {
       for (int t = 0; t < T; ++t) {
         alignas(32) float scales[kLanes];
@@ -106,9 +113,7 @@ struct Q4Kernels {
   struct Kernel {
     static void run(const MicroArgs& given) {
       const MicroArgs args = given;  // a copy, which no store can be thought to change
-      if (args.first) {
-        for (int t = 0; t < T; ++t) std::fill_n(args.sums + t * args.sum_stride, MR * kLanes, 0.0F);
-      }
+      if (args.first) clear_sums<MR, T>(args);
       constexpr std::int64_t kGroupBytes = group_bytes(nibbles ? WeightType::q4 : WeightType::q8);
       for (std::int64_t g = 0; g * kQuantGroup < args.count; ++g) {
         for (int t = 0; t < T; ++t) {
