@@ -122,7 +122,7 @@ void top_k(const float* x, std::int64_t n, int k, float* values, std::int32_t* i
 }
 
 // For roofline.h, in what a generic build makes of it.
-float read_all(const float* x, std::int64_t n) {
+float read_all(const float* x, std::int64_t n, int) {
   std::uint32_t mix[kLanes] = {};
   for (std::int64_t i = 0; i + kLanes <= n; i += kLanes) {
     std::uint32_t words[kLanes];

@@ -4,11 +4,16 @@
 namespace moe::kernels::MOE_SIMD {
 namespace {
 
-float read_all(const float* x, std::int64_t n) {
+float read_all(const float* x, std::int64_t n, int streams) {
   Vec mix[4] = {zero(), zero(), zero(), zero()};
-  for (std::int64_t i = 0; i + 4 * kLanes <= n; i += 4 * kLanes) {
-    MOE_UNROLL
-    for (int v = 0; v < 4; ++v) mix[v] = bit_xor(mix[v], load(x + i + v * kLanes));
+  for (const float* end = x + n; x < end; x += streams * kReadPage) {
+    for (std::int64_t i = 0; i < kReadPage; i += 4 * kLanes) {
+      for (int s = 0; s < streams; ++s) {
+        const float* from = x + s * kReadPage + i;
+        MOE_UNROLL
+        for (int v = 0; v < 4; ++v) mix[v] = bit_xor(mix[v], load(from + v * kLanes));
+      }
+    }
   }
   return tree_max(bit_xor(bit_xor(mix[0], mix[1]), bit_xor(mix[2], mix[3])));
 }
