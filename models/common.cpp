@@ -95,25 +95,38 @@ ModelSpec read_base(const Config& config, const BaseDefaults& d) {
   return spec;
 }
 
-RopeSpec read_rope(const Config& config, std::int32_t head_dim, const RopeDefaults& defaults) {
+RopeSpec read_rope(const Config& config, std::int32_t max_positions, std::int32_t head_dim, const RopeDefaults& defaults) {
   for (const std::string_view key : {"rope_scaling", "rope_parameters"}) {
-    if (config.has(key)) return read_rope_from(config.section(key), config, head_dim, defaults);
+    if (!config.has(key)) continue;
+    const Config parameters = config.section(key);
+    if (parameters.keys().empty()) continue;  // {} is as good as none
+    for (const std::string_view kind : {"full_attention", "sliding_attention"}) {
+      if (!parameters.has(kind)) continue;
+      throw Error(ErrorKind::unsupported, Fault{config.file(), parameters.path_of(kind), "one rotation for all layers of this family", "one for a kind of layers"});
+    }
+    return read_rope_from(parameters, config, max_positions, head_dim, defaults);
   }
-  return read_rope_from(Config::parse("{}", config.file()), config, head_dim, defaults);
+  return read_rope_from(Config::parse("{}", config.file()), config, max_positions, head_dim, defaults);
 }
 
-RopeSpec read_rope_from(const Config& p, const Config& config, std::int32_t head_dim, const RopeDefaults& defaults) {
+RopeSpec read_rope_from(const Config& p, const Config& config, std::int32_t max_positions, std::int32_t head_dim,
+                        const RopeDefaults& defaults) {
   const auto own_or_top = [&](std::string_view key, double otherwise) {
     return p.has(key) ? p.positive(key) : config.positive_or(key, otherwise);
   };
   RopeSpec rope;
   rope.theta = own_or_top("rope_theta", defaults.theta);
-  rope.partial = own_or_top("partial_rotary_factor", defaults.partial);
   rope.head_dim = head_dim;
-  rope.dims = std::int32_t(head_dim * rope.partial);
-  rope.max_length = std::int32_t(config.dimension_or("max_position_embeddings", 2048));
+  rope.max_length = max_positions;
   std::string type = p.string_or("rope_type", p.string_or("type", "default"));
   if (defaults.longrope_aliases && (type == "su" || type == "yarn")) type = "longrope";
+  const double partial = own_or_top("partial_rotary_factor", 1);
+  if (type == "proportional" || defaults.partial) {
+    rope.partial = partial;
+  } else if (type != "default" && partial != 1) {
+    throw Error(ErrorKind::unsupported, Fault{config.file(), p.path_of("partial_rotary_factor"), "1 for this family", fmt::format("{}", partial)});
+  }
+  rope.dims = std::int32_t(head_dim * rope.partial);
   if (type == "default") return rope;
 
   rope.factor = p.has("factor") ? p.positive("factor") : 1;

@@ -27,16 +27,19 @@ ModelSpec read_base(const Config& config, const BaseDefaults& defaults);
 
 struct RopeDefaults {
   double theta = 10000;
-  double partial = 1;
+  // Whether the family turns a part of its heads only (partial_rotary_factor). The others' plain rotation passes over the
+  // key, and their scaled ones would not fit the head.
+  bool partial = false;
   // Where the length seen in pre-training is taken from a top-level key alone, with this default (Phi-3); 0: no.
   std::int32_t only_top_level_original = 0;
   // "su" and "yarn" are old names of longrope (Phi-3).
   bool longrope_aliases = false;
 };
 // One table for heads of `head_dim`: rope_scaling or rope_parameters (v4 and v5 keys), as transformers 5 reads them.
-RopeSpec read_rope(const Config& config, std::int32_t head_dim, const RopeDefaults& defaults);
+RopeSpec read_rope(const Config& config, std::int32_t max_positions, std::int32_t head_dim, const RopeDefaults& defaults);
 // The same from one dictionary of rope parameters whose missing keys are looked up in `config`.
-RopeSpec read_rope_from(const Config& parameters, const Config& config, std::int32_t head_dim, const RopeDefaults& defaults);
+RopeSpec read_rope_from(const Config& parameters, const Config& config, std::int32_t max_positions, std::int32_t head_dim,
+                        const RopeDefaults& defaults);
 
 // Grouped attention with heads, key/value heads, head size, scale d^-1/2 and rope table 0. `kv_default` 0: as many
 // as heads. `head_dim` is honoured where the file has it.

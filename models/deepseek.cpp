@@ -108,7 +108,7 @@ ModelSpec describe_version(const Config& config, bool v3) {
   ModelSpec spec = read_base(config, defaults);
   spec.family = v3 ? "deepseek_v3" : "deepseek_v2";
   const auto rope_dim = std::int32_t(config.dimension_or("qk_rope_head_dim", 64, 1 << 16));
-  spec.ropes = {read_rope(config, rope_dim, {})};
+  spec.ropes = {read_rope(config, spec.max_positions, rope_dim, {})};
   spec.ropes[0].interleaved = !v3 || config.boolean_or("rope_interleave", true);
   const AttentionSpec attention = read_latent(config, spec, v3 ? 128 : 32);
   const Experts experts = read_experts(config, v3);

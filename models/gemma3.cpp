@@ -40,13 +40,13 @@ ModelSpec describe(const Config& file) {
   full.theta = 1e6;
   local.theta = 10000;
   if (const auto tables = config.find_section("rope_parameters"); tables && tables->has("full_attention")) {
-    spec.ropes = {read_rope_from(tables->section("full_attention"), config, attention.key_dim, full),
-                  read_rope_from(tables->section("sliding_attention"), Config::parse("{}", config.file()), attention.key_dim, local)};
+    spec.ropes = {read_rope_from(tables->section("full_attention"), config, spec.max_positions, attention.key_dim, full),
+                  read_rope_from(tables->section("sliding_attention"), Config::parse("{}", config.file()), spec.max_positions, attention.key_dim, local)};
   } else {
     // The old key "type" is not honoured here, only "rope_type".
     const Config empty = Config::parse("{}", config.file());
     const auto scaling = config.find_section("rope_scaling");
-    spec.ropes = {read_rope_from(scaling && scaling->has("rope_type") ? *scaling : empty, config, attention.key_dim, full)};
+    spec.ropes = {read_rope_from(scaling && scaling->has("rope_type") ? *scaling : empty, config, spec.max_positions, attention.key_dim, full)};
     RopeSpec sliding;
     sliding.theta = config.positive_or("rope_local_base_freq", 10000);
     sliding.dims = sliding.head_dim = attention.key_dim;
@@ -75,10 +75,7 @@ ModelSpec describe(const Config& file) {
 
 WeightLocator locate(const ModelSpec& spec, const Checkpoint& checkpoint) {
   // Text files, multimodal files as published, and files written from the newest run-time names.
-  std::string prefix = "model.";
-  for (const char* candidate : {"language_model.model.", "model.language_model."}) {
-    if (checkpoint.find(std::string(candidate) + "embed_tokens.weight") != nullptr) prefix = candidate;
-  }
+  const std::string prefix = found_prefix(checkpoint, {"language_model.model.", "model.language_model."});
   NamePatterns names = llama_names(prefix);
   const std::string layer = prefix + "layers.{i}.";
   names[Slot::post_attention_norm] = layer + "post_attention_layernorm.weight";

@@ -58,17 +58,16 @@ std::vector<bool> layer_kinds(const Config& config, std::int32_t layers) {
   return sliding;
 }
 
-RopeSpec read_table(const Config& config, const char* kind, std::int32_t head_dim, double theta, bool proportional) {
+RopeSpec read_table(const Config& config, const char* kind, std::int32_t max_positions, std::int32_t head_dim, double theta,
+                    bool proportional) {
   RopeDefaults defaults;
   defaults.theta = theta;
   const Config empty = Config::parse("{}", config.file());
   const auto tables = config.find_section("rope_parameters");
   if (tables && tables->has(kind)) {
-    RopeSpec rope = read_rope_from(tables->section(kind), empty, head_dim, defaults);
-    rope.max_length = std::int32_t(config.dimension_or("max_position_embeddings", 131072));
-    return rope;
+    return read_rope_from(tables->section(kind), empty, max_positions, head_dim, defaults);
   }
-  RopeSpec rope = read_rope_from(empty, empty, head_dim, defaults);
+  RopeSpec rope = read_rope_from(empty, empty, max_positions, head_dim, defaults);
   if (proportional) {
     rope.type = RopeType::proportional;
     rope.partial = 0.25;
@@ -121,8 +120,8 @@ ModelSpec describe(const Config& file) {
   const auto first_sliding = std::size_t(std::ranges::find(sliding, true) - sliding.begin());
   const auto dim_of = [&](std::size_t i) { return shapes[i < shapes.size() ? i : 0].dim; };
   // Table 0: full layers. Table 1: sliding layers.
-  spec.ropes = {read_table(config, "full_attention", dim_of(first_full), 1e6, true),
-                read_table(config, "sliding_attention", dim_of(first_sliding), 1e4, false)};
+  spec.ropes = {read_table(config, "full_attention", spec.max_positions, dim_of(first_full), 1e6, true),
+                read_table(config, "sliding_attention", spec.max_positions, dim_of(first_sliding), 1e4, false)};
 
   const std::int64_t shared = config.integer_or("num_kv_shared_layers", 0, 0, layers);
   const std::int32_t own = layers - std::int32_t(shared);
@@ -182,8 +181,7 @@ ModelSpec describe(const Config& file) {
 
 WeightLocator locate(const ModelSpec& spec, const Checkpoint& checkpoint) {
   // Names are matched whole, so vision and audio tensors are never looked at.
-  const bool multimodal = checkpoint.find("model.language_model.embed_tokens.weight") != nullptr;
-  const std::string prefix = multimodal ? "model.language_model." : "model.";
+  const std::string prefix = found_prefix(checkpoint, {"model.language_model."});
   NamePatterns names = llama_names(prefix);
   const std::string layer = prefix + "layers.{i}.";
   names[Slot::post_attention_norm] = layer + "post_attention_layernorm.weight";

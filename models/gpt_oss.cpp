@@ -33,8 +33,8 @@ ModelSpec describe(const Config& config) {
   RopeDefaults rope;
   rope.theta = 150000;
   const bool given = config.has("rope_scaling") || config.has("rope_parameters");
-  spec.ropes = {given ? read_rope(config, attention.key_dim, rope)
-                      : read_rope_from(Config::parse(kDefaultRope, config.file()), config, attention.key_dim, rope)};
+  spec.ropes = {given ? read_rope(config, spec.max_positions, attention.key_dim, rope)
+                      : read_rope_from(Config::parse(kDefaultRope, config.file()), config, spec.max_positions, attention.key_dim, rope)};
 
   ExpertsSpec experts;
   experts.width = std::int32_t(config.dimension_or("intermediate_size", 2880, 1 << 24));

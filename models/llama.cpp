@@ -13,7 +13,7 @@ ModelSpec describe(const Config& config) {
   spec.family = "llama";
   AttentionSpec attention = read_attention(config, defaults, 0);
   attention.q_bias = attention.k_bias = attention.v_bias = attention.o_bias = config.boolean_or("attention_bias", false);
-  spec.ropes = {read_rope(config, attention.key_dim, {})};
+  spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, {})};
   MlpSpec mlp;
   mlp.width = std::int32_t(config.dimension_or("intermediate_size", 11008));
   mlp.bias = config.boolean_or("mlp_bias", false);

@@ -18,7 +18,7 @@ ModelSpec describe(const Config& config) {
   attention.window = std::int32_t(config.integer_or("sliding_window", 0, 0, kMaxDimension));
   RopeDefaults rope;
   rope.theta = 1e6;
-  spec.ropes = {read_rope(config, attention.key_dim, rope)};
+  spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, rope)};
   ExpertsSpec experts;
   experts.width = std::int32_t(config.dimension_or("intermediate_size", 14336));
   experts.router.experts = read_expert_count(config, 8);

@@ -49,6 +49,15 @@ NamePatterns llama_names(std::string_view prefix) {
   };
 }
 
+std::string found_prefix(const Checkpoint& checkpoint, std::initializer_list<std::string_view> candidates, std::string_view otherwise) {
+  for (const std::string_view prefix : candidates) {
+    for (const char* name : {"embed_tokens.weight", "norm.weight"}) {
+      if (checkpoint.find(std::string(prefix) + name) != nullptr) return std::string(prefix);
+    }
+  }
+  return std::string(otherwise);
+}
+
 std::string name_of(const NamePatterns& patterns, const WeightUse& use) {
   const auto it = patterns.find(use.slot);
   if (it == patterns.end()) throw std::logic_error("no tensor name for the slot " + std::string(name(use.slot)));
@@ -94,7 +103,8 @@ WeightLocator locate_by_name(const ModelSpec& spec, const Checkpoint& checkpoint
   return [&spec, &checkpoint, patterns = std::move(patterns), packed = std::move(packed)](const WeightUse& use) {
     if (use.slot == Slot::expert_gate || use.slot == Slot::expert_up || use.slot == Slot::expert_down) {
       for (const auto& [gate_up, down] : packed) {
-        if (checkpoint.find(expand(gate_up, use.layer)) == nullptr) continue;
+        // One of the two is enough to tell the layout: the other is then missed by its own name.
+        if (checkpoint.find(expand(gate_up, use.layer)) == nullptr && checkpoint.find(expand(down, use.layer)) == nullptr) continue;
         const ExpertsSpec& e = *spec.layers[use.layer].experts;
         return packed_expert({gate_up, down, e.router.experts, spec.hidden, e.width}, use, checkpoint);
       }

@@ -1,6 +1,7 @@
 // Where checkpoints keep their weights: name patterns, and the views of fused or packed tensors.
 #pragma once
 
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,6 +19,9 @@ using NamePatterns = std::map<Slot, std::string>;
 // The names that Llama and its descendants share, below the prefix "model."; the head is "lm_head.weight".
 // `layer` stands before every layer's name: "model.layers.{i}.".
 NamePatterns llama_names(std::string_view prefix = "model.");
+
+// The first of the prefixes under which the checkpoint has the embedding or the final norm.
+std::string found_prefix(const Checkpoint& checkpoint, std::initializer_list<std::string_view> candidates, std::string_view otherwise = "model.");
 
 // The name of a use; an unknown slot is a programmer's error (std::logic_error).
 std::string name_of(const NamePatterns& patterns, const WeightUse& use);

@@ -22,7 +22,7 @@ ModelSpec describe(const Config& config) {
   attention.qk_norm = AttentionSpec::NormScope::projection;
   attention.q_norm = attention.k_norm = spec.final_norm;
   if (config.has("clip_qkv")) attention.clip_qkv = static_cast<float>(config.positive("clip_qkv"));
-  spec.ropes = {read_rope(config, attention.key_dim, {})};
+  spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, {})};
   ExpertsSpec experts;
   experts.width = std::int32_t(config.dimension_or("intermediate_size", 2048));
   experts.router.experts = read_expert_count(config, 64);

@@ -23,7 +23,8 @@ ModelSpec describe(const Config& config) {
   // The class always has this key at top level; the dictionary's own is never used.
   rope.only_top_level_original = 4096;
   rope.longrope_aliases = true;
-  spec.ropes = {read_rope(config, attention.key_dim, rope)};
+  rope.partial = true;
+  spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, rope)};
   MlpSpec mlp;
   mlp.width = std::int32_t(config.dimension_or("intermediate_size", 8192));
   for (LayerSpec& layer : spec.layers) {

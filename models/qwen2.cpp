@@ -15,7 +15,7 @@ ModelSpec describe(const Config& config) {
   spec.family = "qwen2";
   AttentionSpec attention = read_attention(config, defaults, 32);
   attention.q_bias = attention.k_bias = attention.v_bias = true;
-  spec.ropes = {read_rope(config, attention.key_dim, {})};
+  spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, {})};
   const bool windowed = config.boolean_or("use_sliding_window", false);
   const auto window = std::int32_t(windowed ? config.integer_or("sliding_window", 4096, 0, kMaxDimension) : 0);
   const std::int64_t full_layers = config.integer_or("max_window_layers", 28, 0);

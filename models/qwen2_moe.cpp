@@ -20,7 +20,7 @@ ModelSpec describe(const Config& config) {
   spec.family = "qwen2_moe";
   AttentionSpec attention = read_attention(config, defaults, 16);
   attention.q_bias = attention.k_bias = attention.v_bias = config.boolean_or("qkv_bias", true);
-  spec.ropes = {read_rope(config, attention.key_dim, {})};
+  spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, {})};
 
   // Without layer_types, the window holds for even layers below max_window_layers; 0 means none.
   const bool windowed = config.boolean_or("use_sliding_window", false);

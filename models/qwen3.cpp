@@ -22,7 +22,7 @@ ModelSpec describe(const Config& config) {
   attention.q_bias = attention.k_bias = attention.v_bias = attention.o_bias = config.boolean_or("attention_bias", false);
   attention.qk_norm = AttentionSpec::NormScope::head;
   attention.q_norm = attention.k_norm = spec.final_norm;
-  spec.ropes = {read_rope(config, attention.key_dim, {})};
+  spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, {})};
 
   // The window is void unless the flag is set; then layer_types says where it applies, or else the late layers.
   const bool windowed = config.boolean_or("use_sliding_window", false);

@@ -25,7 +25,7 @@ ModelSpec describe(const Config& config) {
   if (config.boolean_or("use_sliding_window", false)) {
     attention.window = std::int32_t(config.integer_or("sliding_window", 4096, 0, kMaxDimension));
   }
-  spec.ropes = {read_rope(config, attention.key_dim, {})};
+  spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, {})};
 
   MlpSpec mlp;
   mlp.width = std::int32_t(config.dimension_or("intermediate_size", 6144));

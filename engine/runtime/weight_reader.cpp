@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <set>
 #include <utility>
 
@@ -26,6 +28,8 @@ std::optional<WeightType> packed_type(DType type) {
 }
 
 constexpr std::int64_t kFp8Block = 128;
+// Packed bytes between two looks at what may leave memory.
+constexpr std::int64_t kSlabBytes = std::int64_t{32} << 20;
 
 // One row of F8_E4M3 elements times its blocks' scales.
 void widen_fp8_row(const WeightReader::Found& w, std::int64_t row, std::int64_t cols, float* out) {
@@ -57,12 +61,25 @@ void widen_mxfp4_row(const WeightReader::Found& w, std::int64_t row, std::int64_
   }
 }
 
+// Floats that `type` holds exactly.
+void store_row(std::span<const float> row, WeightType type, std::byte* out) {
+  if (type == WeightType::f32) {
+    std::memcpy(out, row.data(), row.size_bytes());
+    return;
+  }
+  for (const float value : row) {
+    const std::uint16_t bits = f32_to_bf16(value);
+    std::memcpy(out, &bits, sizeof bits);
+    out += sizeof bits;
+  }
+}
+
 }  // namespace
 
 // A part as the kernels can read it; `widened` holds the numbers where the stored form had to be turned into floats.
 struct WeightReader::Staged {
   MatrixView view;
-  std::vector<float> widened;
+  std::vector<std::byte> widened;
   const Tensor* tensor = nullptr;
 };
 
@@ -70,22 +87,29 @@ WeightReader::WeightReader(const Checkpoint& checkpoint, const WeightLocator& lo
                            std::function<void(std::int64_t)> bytes_read)
     : checkpoint_(checkpoint), locate_(locate), team_(team), bytes_read_(std::move(bytes_read)) {}
 
+void WeightReader::require_type(const std::string& tensor, DType found, bool fits, std::string_view expected) const {
+  if (fits) return;
+  throw Error(ErrorKind::unsupported, Fault{checkpoint_.file_of(tensor).string(), "tensor " + tensor, std::string(expected), std::string(name(found))});
+}
+
 WeightReader::Found WeightReader::find(const WeightUse& use) const {
   Found found;
   found.slice = locate_(use);
   TensorSlice& s = found.slice;
   found.tensor = &checkpoint_.require(s.tensor, s.shape);
-  const bool type_fits = s.encoding == Encoding::plain       ? is_float(found.tensor->dtype)
-                         : s.encoding == Encoding::fp8_block ? found.tensor->dtype == DType::f8_e4m3
-                                                             : found.tensor->dtype == DType::u8;
-  if (!type_fits) {
-    throw Error(ErrorKind::unsupported, Fault{checkpoint_.file_of(s.tensor).string(), "tensor " + s.tensor,
-                                              s.encoding == Encoding::plain       ? "a float type"
-                                              : s.encoding == Encoding::fp8_block ? "F8_E4M3"
-                                                                                  : "U8",
-                                              std::string(name(found.tensor->dtype))});
-  }
+  const DType type = found.tensor->dtype;
   if (s.encoding != Encoding::plain) found.scales = &checkpoint_.require(s.scales, s.scales_shape);
+  switch (s.encoding) {
+    case Encoding::plain: require_type(s.tensor, type, is_float(type), "a float type"); break;
+    case Encoding::fp8_block:
+      require_type(s.tensor, type, type == DType::f8_e4m3, "F8_E4M3");
+      require_type(s.scales, found.scales->dtype, is_float(found.scales->dtype), "a float type");
+      break;
+    case Encoding::mxfp4:
+      require_type(s.tensor, type, type == DType::u8, "U8");
+      require_type(s.scales, found.scales->dtype, found.scales->dtype == DType::u8, "U8");
+      break;
+  }
   return found;
 }
 
@@ -108,20 +132,24 @@ WeightReader::Staged WeightReader::stage(const WeightPart& part) const {
     staged.view = {*direct, w.tensor->data.data() + (w.slice.offset + part.first_row * w.slice.row_stride) * element,
                    part.rows, cols, w.slice.row_stride * element, w.slice.col_stride * element};
   } else {
-    staged.widened.resize(part.rows * cols);
+    // A 4-bit float times a power of two is a bf16; the others need all of an f32.
+    const WeightType type = w.slice.encoding == Encoding::mxfp4 ? WeightType::bf16 : WeightType::f32;
+    const std::int64_t row_bytes = cols * (type == WeightType::bf16 ? 2 : 4);
+    staged.widened.resize(part.rows * row_bytes);
+    std::vector<float> floats(cols);
     for (std::int64_t r = 0; r < part.rows; ++r) {
-      float* out = staged.widened.data() + r * cols;
       const std::int64_t row = part.first_row + r;
       switch (w.slice.encoding) {
-        case Encoding::fp8_block: widen_fp8_row(w, row, cols, out); break;
-        case Encoding::mxfp4: widen_mxfp4_row(w, row, cols, out); break;
+        case Encoding::fp8_block: widen_fp8_row(w, row, cols, floats.data()); break;
+        case Encoding::mxfp4: widen_mxfp4_row(w, row, cols, floats.data()); break;
         case Encoding::plain:
           read_floats(w.tensor->dtype, w.tensor->data.data() + (w.slice.offset + row * w.slice.row_stride) * element,
-                      cols, w.slice.col_stride, out);
+                      cols, w.slice.col_stride, floats.data());
           break;
       }
+      store_row(floats, type, staged.widened.data() + r * row_bytes);
     }
-    staged.view = kernels::row_major(WeightType::f32, staged.widened.data(), part.rows, cols);
+    staged.view = kernels::row_major(type, staged.widened.data(), part.rows, cols);
   }
   if (part.transposed) {
     std::swap(staged.view.rows, staged.view.cols);
@@ -145,11 +173,17 @@ kernels::PackedMatrix WeightReader::matrix(std::span<const WeightPart> parts, ke
     if (view.type != type) type = WeightType::f32;
   }
   kernels::PackedMatrix packed(type, rows, views.front().cols, order);
-  const auto pack = [&](std::int64_t begin, std::int64_t end, int) { kernels::pack_tiles(packed, views, begin, end); };
-  if (team_ != nullptr) {
-    team_->parallel_for(packed.tiles(), 1, pack);
-  } else {
-    pack(0, packed.tiles(), 0);
+  // A slab at a time, and what it was made of given back: a large matrix must not be in memory twice.
+  const std::int64_t slab = std::max<std::int64_t>(1, kSlabBytes / packed.tile_bytes());
+  for (std::int64_t first = 0; first < packed.tiles(); first += slab) {
+    const std::int64_t count = std::min(slab, packed.tiles() - first);
+    const auto pack = [&](std::int64_t begin, std::int64_t end, int) { kernels::pack_tiles(packed, views, first + begin, first + end); };
+    if (team_ != nullptr) {
+      team_->parallel_for(count, 1, pack);
+    } else {
+      pack(0, count, 0);
+    }
+    for (const Staged& part : staged) checkpoint_.drop(*part.tensor);
   }
   matrix_bytes_ += packed.bytes();
   if (bytes_read_) bytes_read_(bytes);

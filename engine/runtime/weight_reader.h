@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/checkpoint/checkpoint.h"
@@ -37,6 +39,8 @@ class WeightReader : public WeightSource {
 
  private:
   struct Staged;
+  // Throws Error(unsupported) naming the tensor unless its type `fits`.
+  void require_type(const std::string& tensor, DType found, bool fits, std::string_view expected) const;
   Staged stage(const WeightPart& part) const;
 
   const Checkpoint& checkpoint_;
