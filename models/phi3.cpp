@@ -15,6 +15,11 @@ ModelSpec describe(const Config& config) {
   defaults.eps = 1e-5;
   require_one_of(config, "hidden_act", {"silu", "swish"});
   require_flag(config, "attention_bias", false);
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const auto parameters = config.find_section(key);
+    if (!parameters) continue;
+    for (const char* type : {"rope_type", "type"}) require_one_of(*parameters, type, {"default", "longrope", "su", "yarn"});
+  }
   ModelSpec spec = read_base(config, defaults);
   spec.family = "phi3";
   AttentionSpec attention = read_attention(config, defaults, 0);

@@ -42,6 +42,39 @@ void refuse_quantization(const Config& config, const Family& family) {
                     family.quant_method.empty() ? "no quantization_config for this family" : std::string(family.quant_method), method});
 }
 
+// Types of the stored numbers: bf16 where the file does not say, as published files are.
+StoredTypes stored_types(const Config& file) {
+  StoredTypes stored;
+  const std::optional<Config> text = file.find_section("text_config");
+  std::string type;
+  for (const Config* config : {&file, text ? &*text : nullptr}) {
+    if (config == nullptr) continue;
+    for (const char* key : {"dtype", "torch_dtype"}) {
+      if (type.empty()) type = config->string_or(key, "");
+    }
+  }
+  if (type == "float32") stored.bits = 32;
+  if (const auto quantization = file.find_section("quantization_config")) {
+    const std::string method = quantization->string_or("quant_method", "");
+    if (method == "fp8") stored.blocks = StoredTypes::Blocks::fp8;
+    if (method == "mxfp4") stored.blocks = StoredTypes::Blocks::mxfp4;
+  }
+  return stored;
+}
+
+// A tied model whose file holds a head all the same: transformers ties the two only if they are equal.
+bool stores_another_head(const Description& description, const Checkpoint& checkpoint) {
+  const ModelSpec& spec = description.spec;
+  const WeightLocator locate = description.family->locate(spec, checkpoint);
+  const Tensor* head = checkpoint.find(locate({Slot::head, -1, -1, spec.vocab, spec.hidden}).tensor);
+  const Tensor* embedding = checkpoint.find(locate({Slot::embedding, -1, -1, spec.vocab, spec.hidden}).tensor);
+  if (head == nullptr || embedding == nullptr) return false;
+  const bool equal = head->dtype == embedding->dtype && std::ranges::equal(head->data, embedding->data);
+  checkpoint.drop(*head);
+  checkpoint.drop(*embedding);
+  return !equal;
+}
+
 }  // namespace
 
 std::span<const Family> families() {
@@ -61,6 +94,13 @@ const Family& family_of(const Config& config) {
     for (const std::string_view name : family.model_types) known += fmt::format("{}{}", known.empty() ? "" : ", ", name);
   }
   throw Error(ErrorKind::unsupported, Fault{config.file(), "model_type", "one of " + known, '"' + type + '"'});
+}
+
+std::string name(const RouterOverride& change) {
+  std::string text;
+  if (change.experts_per_token) text = fmt::format("experts_per_token={}", *change.experts_per_token);
+  if (change.renormalise) text += fmt::format("{}renormalise={}", text.empty() ? "" : ",", *change.renormalise ? "on" : "off");
+  return text;
 }
 
 void apply(const RouterOverride& change, ModelSpec& spec) {
@@ -98,6 +138,7 @@ Description describe_file(const std::filesystem::path& file, const RouterOverrid
   description.family = &family_of(config);
   refuse_quantization(config, *description.family);
   description.spec = description.family->describe(config);
+  description.stored = stored_types(config);
   add_stop_ids(description.spec, config, file.parent_path());
   validate(description.spec, config.file());
   apply(change, description.spec);
@@ -112,6 +153,7 @@ std::shared_ptr<const Model> load_model(const std::filesystem::path& directory, 
 std::shared_ptr<const Model> load_model(Description description, const std::filesystem::path& directory,
                                         const LoadOptions& options) {
   auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::open(directory));
+  if (description.spec.tied_head && stores_another_head(description, *checkpoint)) description.spec.tied_head = false;
   // The locator refers to a spec that outlives it: the model keeps its own copy.
   const ModelSpec spec = description.spec;
   return Model::load(std::move(description.spec), description.family->locate(spec, *checkpoint), checkpoint, options);

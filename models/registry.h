@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 
+#include "engine/runtime/inspect.h"
 #include "engine/runtime/model.h"
 #include "models/family.h"
 
@@ -14,6 +16,7 @@ namespace moe::models {
 struct Description {
   const Family* family = nullptr;
   ModelSpec spec;
+  StoredTypes stored;
 };
 
 // The family that config.json's model_type names. Error(unsupported) lists the known ones.
@@ -24,6 +27,8 @@ struct RouterOverride {
   std::optional<std::int32_t> experts_per_token;
   std::optional<bool> renormalise;  // the chosen weights sum to 1, or are left as the softmax over all experts gives them
 };
+// "" for none, else "experts_per_token=4,renormalise=on": goes into records of what was run.
+std::string name(const RouterOverride& change);
 // Throws Error(usage) where the model has no experts or cannot choose that many.
 void apply(const RouterOverride& change, ModelSpec& spec);
 

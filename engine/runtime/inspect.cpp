@@ -27,8 +27,33 @@ std::int64_t matrix_bytes(const WeightForm& form, std::int64_t rows, std::int64_
   return rows * ((cols * form.bits + scales + 7) / 8);
 }
 
-const WeightForm& form_of(const WeightForm& form, Slot slot) {
-  return form.quantised() && (slot == Slot::router || slot == Slot::shared_expert_gate) ? kWeightForms[1] : form;
+bool is_expert(Slot slot) { return slot == Slot::expert_gate || slot == Slot::expert_up || slot == Slot::expert_down; }
+// Small matrices that choose or weigh: nobody stores them in fewer bits.
+bool is_router(Slot slot) { return slot == Slot::router || slot == Slot::shared_expert_gate; }
+
+// Whether the checkpoint stores this weight in blocks.
+bool in_blocks(const StoredTypes& stored, Slot slot) {
+  switch (stored.blocks) {
+    case StoredTypes::Blocks::none: return false;
+    case StoredTypes::Blocks::fp8: return !is_table(slot) && slot != Slot::head && !is_router(slot);
+    case StoredTypes::Blocks::mxfp4: return is_expert(slot);
+  }
+  return false;
+}
+
+// The form that a matrix has in a model of `form`; `in_memory` tells blocks that were opened from those in a file.
+WeightForm form_of(const StoredTypes& stored, const WeightForm& form, Slot slot, bool in_memory) {
+  const WeightForm plain{"", stored.bits};
+  if (form.quantised()) return is_router(slot) ? plain : form;
+  if (!form.native()) return form;
+  if (!in_blocks(stored, slot)) return plain;
+  if (stored.blocks == StoredTypes::Blocks::fp8) return in_memory ? WeightForm{"", 32} : WeightForm{"", 8};
+  return in_memory ? WeightForm{"", 16} : WeightForm{"", 4, 32, 8};
+}
+
+constexpr std::int64_t kFp8Block = 128;
+std::int64_t fp8_scale_bytes(const WeightUse& use) {
+  return round_up(use.rows, kFp8Block) / kFp8Block * (round_up(use.cols, kFp8Block) / kFp8Block) * std::int64_t{sizeof(float)};
 }
 
 template <class Visit>
@@ -92,25 +117,30 @@ Flops full_prefill(const ModelSpec& spec, std::int64_t tokens) {
 
 }  // namespace
 
-std::int64_t stored_weight_bytes(const ModelSpec& spec, const WeightForm& form) {
-  const std::int64_t plain = (form.quantised() ? 16 : form.bits) / 8;
+std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form) {
+  const std::int64_t plain = (form.quantised() || form.native() ? stored.bits : form.bits) / 8;
   std::int64_t bytes = 0;
   for_each_weight(spec, [&](const WeightUse& use) {
-    bytes += use.is_vector() || is_table(use.slot) ? use.parameters() * plain
-                                                   : matrix_bytes(form_of(form, use.slot), use.rows, use.cols);
+    if (use.is_vector() || is_table(use.slot)) {
+      bytes += use.parameters() * plain;
+      return;
+    }
+    bytes += matrix_bytes(form_of(stored, form, use.slot, false), use.rows, use.cols);
+    if (form.native() && stored.blocks == StoredTypes::Blocks::fp8 && in_blocks(stored, use.slot)) bytes += fp8_scale_bytes(use);
   });
   return bytes;
 }
 
-std::int64_t resident_weight_bytes(const ModelSpec& spec, const WeightForm& form) {
+std::int64_t resident_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form) {
   std::int64_t bytes = 0;
   for_each_weight(spec, [&](const WeightUse& use) {
     if (use.is_vector()) {
       bytes += use.rows * std::int64_t{sizeof(float)};
     } else if (!is_table(use.slot) || is_head(spec, use.slot)) {
-      // 16-bit tiles keep inputs in pairs.
-      const std::int64_t cols = form.bits == 16 ? round_up(use.cols, 2) : use.cols;
-      bytes += matrix_bytes(form_of(form, use.slot), round_up(use.rows, kTileRows), cols);
+      // 16-bit tiles keep inputs in pairs, quantised ones in whole groups.
+      const WeightForm kept = form_of(stored, form, use.slot, true);
+      const std::int64_t cols = round_up(use.cols, kept.quantised() ? kept.group : kept.bits == 16 ? 2 : 1);
+      bytes += matrix_bytes(kept, round_up(use.rows, kTileRows), cols);
     }
   });
   return bytes;
@@ -150,6 +180,29 @@ std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::in
   return bytes;
 }
 
+std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows) {
+  // The stream, its norm and its branches stay; the widest layer decides about the rest.
+  std::int64_t widest_in = 0, widest_mixed = 0, widest_ff = 0, gathered = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    const AttentionSpec& a = layer.attention;
+    const bool latent = a.kind == AttentionSpec::Kind::latent;
+    const std::int64_t q = std::int64_t{a.heads} * a.key_dim, mixed = std::int64_t{a.heads} * a.value_dim;
+    const std::int64_t kv = latent ? a.kv_rank + a.rope_dim : std::int64_t{a.kv_heads} * (a.key_dim + a.value_dim);
+    widest_in = std::max(widest_in, (latent && a.q_rank > 0 ? a.q_rank + q : q) + kv);
+    // Latent queries and results are as long as the latent, for every head.
+    widest_mixed = std::max(widest_mixed, mixed + (latent ? std::int64_t{a.heads} * (2 * a.kv_rank + a.rope_dim) : 0));
+    if (layer.dense) widest_ff = std::max(widest_ff, 3 * std::int64_t{layer.dense->width});
+    if (layer.shared) widest_ff = std::max(widest_ff, 3 * std::int64_t{layer.shared->width});
+    if (const auto& e = layer.experts) {
+      widest_ff = std::max(widest_ff, 3 * std::int64_t{e->width} * e->router.top_k / e->router.experts);
+      gathered = std::max(gathered, 2 * std::int64_t{e->router.top_k} * spec.hidden + 2 * std::int64_t{e->router.experts});
+    }
+  }
+  std::int64_t floats = 4 * std::int64_t{spec.hidden} + widest_in + widest_mixed + widest_ff + gathered;
+  if (const auto& p = spec.per_layer_embedding) floats += 3 * std::int64_t{p->width} * spec.layer_count();
+  return (rows * floats + spec.vocab) * std::int64_t{sizeof(float)};
+}
+
 Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& contexts, std::int64_t chunk) {
   check_sizes(spec);
   Inspection out;
@@ -171,9 +224,10 @@ Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& conte
     ContextCosts costs;
     costs.context = context;
     costs.decode = closed_form(spec, context - 1, 1, 1).total();
-    costs.prefill = closed_form(spec, 0, context, 1).total();
-    costs.prefill_full = full_prefill(spec, context);
+    costs.prefill = full_prefill(spec, context);
+    costs.prefill_fast = closed_form(spec, 0, context, 1).total();
     costs.kv_bytes = kv_cache_bytes(spec, context, chunk);
+    costs.work_bytes = work_bytes(spec, std::min(context, chunk));
     out.contexts.push_back(costs);
   }
   return out;

@@ -11,24 +11,33 @@
 
 namespace moe {
 
+// How a checkpoint stores its weights, as its config.json says.
+struct StoredTypes {
+  enum class Blocks : std::uint8_t { none, fp8, mxfp4 };  // which matrices are stored in blocks: none, layers', experts'
+  std::int32_t bits = 16;                                 // of every other number
+  Blocks blocks = Blocks::none;
+};
+
 // A type that weights can be kept in. Groups of `group` weights of a row share one scale; 0: none.
 struct WeightForm {
   std::string_view name;
-  std::int32_t bits = 0;
+  std::int32_t bits = 0;  // 0: as stored
   std::int32_t group = 0;
   std::int32_t scale_bits = 0;
 
-  // Quantised forms leave the router, all vectors and the embeddings in bf16, so their bytes are of a mixture.
+  bool native() const { return bits == 0; }
+  // Quantised forms leave routers, vectors and embedding tables as stored, so their bytes are of a mixture.
   bool quantised() const { return group > 0; }
   double bits_per_weight() const { return bits + (group > 0 ? static_cast<double>(scale_bits) / group : 0.0); }
 };
-inline constexpr WeightForm kWeightForms[] = {{"f32", 32}, {"bf16", 16}, {"q8", 8, 32, 16}, {"q4", 4, 32, 16}};
+inline constexpr WeightForm kWeightForms[] = {{"native", 0}, {"f32", 32}, {"bf16", 16}, {"q8", 8, 32, 16}, {"q4", 4, 32, 16}};
 
 // Bytes of every parameter the model uses, each counted once, as a checkpoint of that form would store them.
-std::int64_t stored_weight_bytes(const ModelSpec& spec, const WeightForm& form);
+std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form);
 // Bytes the loader keeps in memory: matrices in tiles of 16 outputs, a tied head as a matrix of its own, vectors in
-// f32. The embedding tables are read by row from the mapped file and take none.
-std::int64_t resident_weight_bytes(const ModelSpec& spec, const WeightForm& form);
+// f32; what is stored in FP8 blocks as f32, and MXFP4 as bf16. The embedding tables are read by row from the mapped file
+// and take none.
+std::int64_t resident_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form);
 
 // Bytes one more token adds to the cache with numbers of `element_bytes`: in layers that see everything, and in those
 // with a window, whose cache stops growing once it is full. Layers that read another's cache add nothing.
@@ -41,13 +50,21 @@ KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes);
 // blocks of positions, windows with the chunk that is being added.
 std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk);
 
+// About what a pass over `rows` tokens takes in buffers, experts evenly chosen.
+std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows);
+// What a program takes before it loads anything.
+inline constexpr std::int64_t kProgramBytes = 10'000'000;
+
 // Costs at one context length L.
 struct ContextCosts {
   std::int64_t context = 0;
   Flops decode;        // one token that sees L keys, itself included
-  Flops prefill;       // L tokens into an empty cache, logits of the last, as the engine runs it
-  Flops prefill_full;  // the same with every layer run for every token, though nobody needs it
-  std::int64_t kv_bytes = 0;
+  Flops prefill;       // L tokens into an empty cache, logits of the last; every layer runs for every token
+  Flops prefill_fast;  // the same as the engine runs it: layers that share another's cache run for the last token only
+  std::int64_t kv_bytes = 0;    // of the cache at its fullest
+  std::int64_t work_bytes = 0;  // of a prompt's chunk
+
+  std::int64_t besides_weights() const { return kv_bytes + work_bytes + kProgramBytes; }
 };
 
 struct Inspection {

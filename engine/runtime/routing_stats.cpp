@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "engine/base/error.h"
+
 namespace moe {
 
 RoutingStats::RoutingStats(const ModelSpec& spec, std::int32_t window) : window_(std::max(window, 1)) {
@@ -21,6 +23,7 @@ RoutingStats::RoutingStats(const ModelSpec& spec, std::int32_t window) : window_
     if (layer.experts <= kMaxPairExperts) layer.pairs.resize(std::size_t(layer.experts) * layer.experts);
     layers_.push_back(std::move(layer));
   }
+  if (layers_.empty()) throw Error(ErrorKind::usage, Fault{"", "routing statistics", "a model with experts", "a dense " + spec.family + " model"});
 }
 
 void RoutingStats::add(std::int32_t model_layer, std::span<const std::int32_t> experts, std::span<const float> weights) {

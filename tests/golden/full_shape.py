@@ -1,87 +1,135 @@
 #!/usr/bin/env python3
-"""Writes a checkpoint of random bf16 weights in a model's real layer shapes, cut to a few layers.
+"""Writes a checkpoint of random weights in a model's real layer shapes and stored types, cut to a few layers.
 
 Its use: does a program need the memory that moe-inspect predicts?
 
     pip install torch transformers numpy
-    full_shape.py CONFIG_DIRECTORY OUT_DIRECTORY --layers 2
-    moe-inspect OUT_DIRECTORY --json                                  # resident_weight_bytes.bf16
-    moe-run -m OUT_DIRECTORY --prompt-ids ids.json -n 4 --json        # memory.after_load_rss_bytes
+    full_shape.py CONFIG_DIRECTORY OUT_DIRECTORY --layers 2 --check build/release/bin
 
 Names and shapes come from transformers' own classes, made without memory. Random numbers say nothing about speed of
 routing or text; they only fill memory.
 """
 import argparse
 import json
+import math
 import pathlib
+import subprocess
 
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-CUT_LISTS = ("layer_types",)
+EXPERT_COUNTS = ("num_experts", "num_local_experts", "n_routed_experts")
+QUANT_BLOCK = 128  # of DeepSeek's FP8
 
 
-def cut_config(directory: pathlib.Path, layers: int) -> dict:
+def cut_config(directory: pathlib.Path, layers: int, experts: int | None) -> dict:
     config = json.loads((directory / "config.json").read_text())
-    config = config.get("text_config", config)
-    for key in CUT_LISTS:
-        if config.get(key):
-            # Both kinds of layers, so that both shapes are tried.
-            kinds = list(dict.fromkeys(config[key]))
-            config[key] = [kinds[min(i, len(kinds) - 1)] for i in range(layers)]
-    config["num_hidden_layers"] = layers
+    config = {"dtype": config.get("dtype"), **config.get("text_config", config)}
+    if config.get("layer_types"):
+        # Kinds of layers by turns, so that every shape is tried; the last one is full where the family wants it so.
+        kinds = sorted(set(config["layer_types"]), reverse=True)
+        config["layer_types"] = [kinds[i % len(kinds)] for i in range(layers)]
     if config.get("num_kv_shared_layers"):
-        config["num_kv_shared_layers"] = 0
+        config["num_kv_shared_layers"] = layers // 2
+    if config.get("first_k_dense_replace"):
+        config["first_k_dense_replace"] = 1
+    config["num_hidden_layers"] = layers
+    for key in EXPERT_COUNTS:
+        if experts and config.get(key):
+            config[key] = experts
     return config
 
 
-def shapes(config: dict, scratch: pathlib.Path) -> dict[str, tuple[int, ...]]:
-    """Names as published checkpoints have them: experts one by one where the family stores them so."""
+def stored(config: dict, name: str, shape: tuple[int, ...], tied: bool) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """The tensors of one of transformers' parameters as published files have them: name -> type and shape."""
+    method = (config.get("quantization_config") or {}).get("quant_method")
+    if tied and name == "lm_head.weight":
+        return {}
+    if name.endswith(("experts.gate_up_proj", "experts.down_proj")) and method == "mxfp4":
+        experts, inputs, outputs = shape
+        return {name + "_blocks": ("U8", (experts, outputs, inputs // 32, 16)), name + "_scales": ("U8", (experts, outputs, inputs // 32))}
+    if config["model_type"] in ("qwen3_moe", "deepseek_v3") and name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+        experts, rows, columns = shape
+        parts = {"gate_proj": rows // 2, "up_proj": rows // 2} if "gate_up" in name else {"down_proj": rows}
+        base = name[: name.rindex(".") + 1]
+        out = {}
+        for e in range(experts):
+            for part, part_rows in parts.items():
+                out.update(stored(config, f"{base}{e}.{part}.weight", (part_rows, columns), tied))
+        return out
+    if method == "fp8" and len(shape) == 2 and "proj" in name:
+        blocks = tuple(-(-size // QUANT_BLOCK) for size in shape)
+        return {name: ("F8_E4M3", shape), name + "_scale_inv": ("F32", blocks)}
+    return {name: ("BF16", shape)}
+
+
+def shapes(config: dict, scratch: pathlib.Path) -> dict[str, tuple[str, tuple[int, ...]]]:
     (scratch / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+    if config["model_type"] == "moe_alibi":
+        from alibi_moe import AlibiMoeConfig, AlibiMoeForCausalLM
+        make = lambda: AlibiMoeForCausalLM(AlibiMoeConfig(**config))
+    else:
+        make = lambda: AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(scratch))
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(scratch))
+        model = make()
     tied = config.get("tie_word_embeddings", getattr(model.config, "tie_word_embeddings", False))
     found = {}
     for name, tensor in model.state_dict().items():
-        if tied and name == "lm_head.weight":
-            continue
-        if config["model_type"] == "qwen3_moe" and name.endswith("experts.gate_up_proj"):
-            experts, rows, cols = tensor.shape
-            for e in range(experts):
-                for part in ("gate_proj", "up_proj"):
-                    found[f"{name[:-len('gate_up_proj')]}{e}.{part}.weight"] = (rows // 2, cols)
-        elif config["model_type"] == "qwen3_moe" and name.endswith("experts.down_proj"):
-            for e in range(tensor.shape[0]):
-                found[f"{name[:-len('down_proj')]}{e}.down_proj.weight"] = tuple(tensor.shape[1:])
-        else:
-            found[name] = tuple(tensor.shape)
+        found.update(stored(config, name, tuple(tensor.shape), tied))
     return found
 
 
-def random_bf16(rng: np.random.Generator, count: int) -> bytes:
-    """Numbers of size 2^-8 to 2^-4: a random sign, exponent and mantissa."""
-    bits = rng.integers(0, 1 << 16, count, dtype=np.uint16)
-    return ((bits & 0x8000) | ((119 + ((bits >> 7) & 3)) << 7) | (bits & 0x7F)).astype("<u2").tobytes()
+SIZES = {"BF16": 2, "F32": 4, "U8": 1, "F8_E4M3": 1}
 
 
-def write(path: pathlib.Path, tensors: dict[str, tuple[int, ...]]) -> None:
+def random_numbers(rng: np.random.Generator, name: str, kind: str, count: int) -> bytes:
+    """bf16 and 8-bit floats of a random sign, a small exponent and a random mantissa; MXFP4 blocks with small scales."""
+    if kind == "BF16":
+        bits = rng.integers(0, 1 << 16, count, dtype=np.uint16)
+        return ((bits & 0x8000) | ((119 + ((bits >> 7) & 3)) << 7) | (bits & 0x7F)).astype("<u2").tobytes()
+    if kind == "F32":
+        return np.full(count, 2.0**-4, "<f4").tobytes()
+    if name.endswith("_scales"):
+        return np.full(count, 121, np.uint8).tobytes()
+    bits = rng.integers(0, 256, count, dtype=np.uint8)
+    return (bits if kind == "U8" else bits & 0xBF).tobytes()
+
+
+def write(path: pathlib.Path, tensors: dict[str, tuple[str, tuple[int, ...]]]) -> None:
     header, at = {}, 0
-    for name, shape in tensors.items():
-        size = 2 * int(np.prod(shape, dtype=np.int64))
-        header[name] = {"dtype": "BF16", "shape": list(shape), "data_offsets": [at, at + size]}
+    for name, (kind, shape) in tensors.items():
+        size = SIZES[kind] * math.prod(shape)
+        header[name] = {"dtype": kind, "shape": list(shape), "data_offsets": [at, at + size]}
         at += size
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     rng = np.random.default_rng(7)
     with path.open("wb") as out:
         out.write(len(text).to_bytes(8, "little") + text)
-        for shape in tensors.values():
-            left = int(np.prod(shape, dtype=np.int64))
+        for name, (kind, shape) in tensors.items():
+            left = math.prod(shape)
             while left:
                 count = min(left, 1 << 24)
-                out.write(random_bf16(rng, count))
+                out.write(random_numbers(rng, name, kind, count))
                 left -= count
+
+
+def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int) -> bool:
+    """Runs the model and prints what it took beside what moe-inspect says of its config.json."""
+    steps, chunk = 4, 512
+    said = json.loads(subprocess.run([programs / "moe-inspect", directory, "--json", "--context", str(tokens + steps), "--chunk", str(chunk)],
+                                     check=True, capture_output=True).stdout)
+    ids = directory / "ids.json"
+    ids.write_text(json.dumps([7 * i % 1000 for i in range(tokens)]))
+    command = [programs / "moe-run", "-m", directory, "--prompt-ids", ids, "-n", str(steps), "--temp", "0", "--ignore-eos", "--json",
+               "--chunk", str(chunk)]
+    memory = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["memory"]
+    weights, needed = said["resident_weight_bytes"]["native"], said["memory"][0]["bytes"]["native"]
+    parts = [("loaded", weights, memory["after_load_rss_bytes"]), ("peak", needed, memory["peak_rss_bytes"])]
+    print(f"{directory.name:40s}" + "".join(f"  {what} {found / 1e6:8.1f} MB of {expected / 1e6:8.1f} ({100 * (found / expected - 1):+.2f} %)"
+                                            for what, expected, found in parts), flush=True)
+    return all(abs(found / expected - 1) <= 0.03 for _, expected, found in parts)
 
 
 def main() -> None:
@@ -89,9 +137,15 @@ def main() -> None:
     parser.add_argument("config", type=pathlib.Path, help="directory with the real config.json")
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--experts", type=int, help="fewer experts than the model's, where one layer alone would fill the memory")
+    parser.add_argument("--check", type=pathlib.Path, metavar="BIN", help="run the programs there and compare; 1 where a figure is off by over 3 %%")
+    parser.add_argument("--tokens", type=int, default=64, help="of the prompt that --check runs")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    write(arguments.out / "model.safetensors", shapes(cut_config(arguments.config, arguments.layers), arguments.out))
+    config = cut_config(arguments.config, arguments.layers, arguments.experts)
+    write(arguments.out / "model.safetensors", shapes(config, arguments.out))
+    if arguments.check and not check(arguments.check, arguments.out, arguments.tokens):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

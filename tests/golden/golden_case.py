@@ -41,6 +41,7 @@ class Case:
     edit_config: Callable[[dict], None] | None = None  # changes config.json after it was written
     edit_tensors: Callable[[dict], dict] | None = None  # changes the stored tensors before they are written
     init: dict[str, Callable] = field(default_factory=dict)  # name part -> function(tensor, generator)
+    distinct: int = 12  # different tokens among 64 greedy ones, at least
     gain: float = 1.0  # on what layers write into the residual stream
     model_class: object = None  # default: transformers' AutoModelForCausalLM
     attention: Callable[[object], list[AttentionLayer]] | None = None  # default: grouped_attention

@@ -22,15 +22,14 @@ GREEDY_STEPS = 64
 COLUMNS = 8
 MIN_GREEDY_GAP = 2.5e-4  # of the logits' range: more than twice the tolerance of the comparison
 MIN_ROUTER_GAP = 3e-5  # of the largest score
-MIN_DISTINCT = 12  # tokens among 64 greedy ones
 
 
-def good_enough(quality: dict) -> bool:
+def good_enough(case: Case, quality: dict) -> bool:
     """Whether no choice of a checkpoint is so close that rounding could turn it."""
     return (
         quality["greedy_gap"] >= MIN_GREEDY_GAP
         and quality["router_gap"] >= MIN_ROUTER_GAP
-        and quality["distinct"] >= MIN_DISTINCT
+        and quality["distinct"] >= case.distinct
     )
 
 
@@ -87,9 +86,9 @@ def forward(model, ids: list[int], **options):
 
 
 def crosses_at(config) -> int | None:
-    """The length behind which LongRoPE changes its frequencies."""
+    """The length behind which Phi computes everything again, with LongRoPE's other frequencies."""
     rope = getattr(config, "rope_parameters", None) or {}
-    return config.original_max_position_embeddings if rope.get("rope_type") == "longrope" else None
+    return config.original_max_position_embeddings if config.model_type == "phi3" and rope.get("rope_type") == "longrope" else None
 
 
 @torch.no_grad()
@@ -167,7 +166,7 @@ def run(case: Case, model, config, directory: str, seed: int, versions: dict) ->
                 quality["distinct"] = min(quality["distinct"], len(set(prompts[-1]["greedy"])))
             quality["router_gap"] = topk.gap
             quality["greedy_gap"] = min(distances, default=float("inf")) / quality["range"]
-            if not good_enough(quality):
+            if not good_enough(case, quality):
                 return quality
     for prompt in prompts:
         prompt["class_a"] = class_a(model, case, config, prompt["ids"])

@@ -2,6 +2,7 @@
 
     pip install torch transformers safetensors numpy
     python tests/golden/make_models.py [--out DIR] [--only PART] [--list]
+    python tests/golden/make_models.py --random COUNT --seed S --out DIR [--family NAME]    (see random_cases.py)
 
 Each case becomes a directory: config.json and safetensors as transformers writes them (or as its older releases
 did), and the reference's answers in fp32 (see golden_reference.py). The same seed gives the same checkpoint; a
@@ -27,6 +28,7 @@ from safetensors.torch import load_file, save_file
 import golden_reference
 from golden_case import DTYPES, Case, to_v4_keys
 from golden_weights import randomise
+from random_cases import random_cases
 
 MODULES = ("cases_llama_qwen", "cases_phi_gemma3", "cases_gemma4", "cases_moe", "cases_deepseek", "cases_gpt_oss", "cases_alibi")
 MAX_SEEDS = 40
@@ -92,7 +94,8 @@ def load_reference(case: Case, directory: str):
     return model.eval()
 
 
-def build(case: Case, out: str, versions: dict) -> None:
+def build(case: Case, out: str, versions: dict) -> bool:
+    """Writes the case with the first seed that is good enough; false, and no directory, if there is none."""
     directory = os.path.join(out, case.name)
     for seed in range(1, MAX_SEEDS + 1):
         shutil.rmtree(directory, ignore_errors=True)
@@ -101,7 +104,7 @@ def build(case: Case, out: str, versions: dict) -> None:
         model = load_reference(case, directory)
         config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
         quality = golden_reference.run(case, model, config, directory, seed, versions)
-        good = golden_reference.good_enough(quality)
+        good = golden_reference.good_enough(case, quality)
         if good:
             break
     for name in os.listdir(directory):
@@ -114,7 +117,8 @@ def build(case: Case, out: str, versions: dict) -> None:
         flush=True,
     )
     if not good:
-        raise SystemExit(1)
+        shutil.rmtree(directory)
+    return good
 
 
 def main() -> None:
@@ -123,6 +127,9 @@ def main() -> None:
     parser.add_argument("--out", default=os.path.join(here, "models"), help="directory that receives the case directories")
     parser.add_argument("--only", default="", help="build only the cases whose name contains this")
     parser.add_argument("--list", action="store_true", help="print the cases and what each is for")
+    parser.add_argument("--random", type=int, default=0, help="build this many random cases in place of the checked-in ones")
+    parser.add_argument("--seed", type=int, default=1, help="of --random")
+    parser.add_argument("--family", default="", help="of --random: this family only")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
@@ -132,13 +139,17 @@ def main() -> None:
         "transformers": transformers.__version__,
         "safetensors": safetensors.__version__,
     }
+    if arguments.random:
+        for case in random_cases(arguments.random, arguments.seed, arguments.family):
+            build(case, arguments.out, versions)
+        return
     for case in all_cases():
         if arguments.only not in case.name:
             continue
         if arguments.list:
             print(f"{case.name:40s} {case.note}")
-        else:
-            build(case, arguments.out, versions)
+        elif not build(case, arguments.out, versions):
+            raise SystemExit(1)
 
 
 if __name__ == "__main__":

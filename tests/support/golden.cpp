@@ -1,6 +1,7 @@
 #include "tests/support/golden.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -8,20 +9,29 @@
 #include "tests/support/paths.h"
 
 namespace moe::test {
+namespace {
+
+// Random cases that are not checked in (tests/golden/random_cases.py) are tried in place of the checked-in ones.
+std::filesystem::path golden_folder() {
+  const char* set = std::getenv("MOE_GOLDEN_MODELS");
+  return set != nullptr ? std::filesystem::path(set) : fixture("golden/models");
+}
+
+}  // namespace
 
 std::vector<std::string> golden_names() {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(fixture("golden/models"))) {
+  for (const auto& entry : std::filesystem::directory_iterator(golden_folder())) {
     if (std::filesystem::exists(entry.path() / "golden.json")) names.push_back(entry.path().filename().string());
   }
-  if (names.empty()) throw std::runtime_error("tests/golden/models holds no case");
+  if (names.empty()) throw std::runtime_error(golden_folder().string() + " holds no case");
   std::ranges::sort(names);
   return names;
 }
 
 GoldenModel read_golden(const std::string& name) {
   GoldenModel model;
-  model.directory = fixture("golden/models") / name;
+  model.directory = golden_folder() / name;
   std::ifstream file(model.directory / "golden.json");
   const auto json = nlohmann::json::parse(file);
   model.name = name;

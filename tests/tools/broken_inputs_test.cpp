@@ -179,7 +179,7 @@ void flag_cases() {
   flag_case("flag_new_tokens", 2, {"--n-predict", "-7"}, {"-n", "-7"});
   flag_case("flag_weights", 2, {"--weights", "q1"}, {"--weights", "q1"});
   flag_case("flag_stop_without_tokenizer", 2, {"--stop", "tokenizer"}, {"--stop", "x"});
-  flag_case("flag_routing_of_dense", 2, {"--routing-stats", "expected", "found"}, {"--routing-stats", "routing.json"});
+  flag_case("flag_routing_of_dense", 2, {"routing statistics", "expected", "found"}, {"--routing-stats", "routing.json"});
   flag_case("flag_experts_of_dense", 2, {"expected", "dense"}, {"--experts-per-token", "1"});
   flag_case("kernels_unknown", 1, {"kernels", "nonsense", "expected one of"}, {}, "[3]", {"MOE_KERNELS", "nonsense"});
   flag_case("ids_no_json", 1, {"ids.json", "expected"}, {}, "3, 4");

@@ -7,8 +7,7 @@
 
 namespace moe::tools {
 
-// {window, layers: [{layer, experts, top_k, tokens, load, mean_weight, entropy_bits, balance, pairs: [[a, b, count]],
-// mean_distinct, sets}]}; pairs that never met are left out.
+// The object that docs/routing.md describes.
 nlohmann::json routing_json(const RoutingStats& stats);
 
 }  // namespace moe::tools

@@ -48,8 +48,8 @@ json flops_json(const ContextCosts& c) {
           {"decode_class_b", c.decode.class_b},
           {"prefill_class_a", c.prefill.class_a},
           {"prefill_class_b", c.prefill.class_b},
-          {"prefill_full_class_a", c.prefill_full.class_a},
-          {"prefill_full_class_b", c.prefill_full.class_b}};
+          {"prefill_fast_class_a", c.prefill_fast.class_a},
+          {"prefill_fast_class_b", c.prefill_fast.class_b}};
 }
 
 json split_json(const ParameterCount& p) {
@@ -93,9 +93,10 @@ json inspect_json(const InspectReport& report) {
   json weights = json::object(), resident = json::object(), forms = json::object();
   for (const WeightForm& form : kWeightForms) {
     const std::string name(form.name);
-    weights[name] = stored_weight_bytes(spec, form);
-    resident[name] = resident_weight_bytes(spec, form);
-    forms[name] = {{"bits", form.bits}, {"bits_per_weight", form.bits_per_weight()}, {"estimate", form.quantised()}};
+    weights[name] = stored_weight_bytes(spec, report.description.stored, form);
+    resident[name] = resident_weight_bytes(spec, report.description.stored, form);
+    if (form.native()) continue;
+    forms[name] = {{"bits", form.bits}, {"bits_per_weight", form.bits_per_weight()}};
     if (form.quantised()) {
       forms[name]["group"] = form.group;
       forms[name]["scale_bits"] = form.scale_bits;
@@ -112,8 +113,9 @@ json inspect_json(const InspectReport& report) {
   for (const ContextCosts& c : n.contexts) {
     out["flops"].push_back(flops_json(c));
     json needed = json::object();
-    for (const auto& [name, bytes] : resident.items()) needed[name] = bytes.get<std::int64_t>() + c.kv_bytes;
-    out["memory"].push_back({{"context", c.context}, {"kv_bytes", c.kv_bytes}, {"bytes", std::move(needed)}});
+    for (const auto& [name, bytes] : resident.items()) needed[name] = bytes.get<std::int64_t>() + c.besides_weights();
+    out["memory"].push_back({{"context", c.context}, {"kv_bytes", c.kv_bytes}, {"work_bytes", c.work_bytes},
+                             {"program_bytes", kProgramBytes}, {"bytes", std::move(needed)}});
   }
   out["weight_bytes"] = std::move(weights);
   out["resident_weight_bytes"] = std::move(resident);

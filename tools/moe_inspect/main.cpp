@@ -1,12 +1,12 @@
 // moe-inspect: what a model is and what it costs, from config.json alone.
 #include <cmath>
 #include <cstdio>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
 #include "engine/checkpoint/hub.h"
 #include "tools/common/program.h"
+#include "tools/common/router_flags.h"
 #include "tools/moe_inspect/report.h"
 
 namespace moe::tools {
@@ -32,10 +32,7 @@ void describe_flags(CLI::App& app, Options& o) {
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
   app.add_option("--tokens", o.tokens, "Tokens the model was trained on (36e12): adds tokens per parameter");
-  auto* router = app.add_option_group("Experiments with the router");
-  router->add_option("--experts-per-token", o.router.experts_per_token, "Experts a token goes to, in place of the checkpoint's number");
-  router->add_option("--renormalise,--renormalize", o.router.renormalise, "Whether the chosen experts' weights are made to sum to 1 (on/off)")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"on", true}, {"off", false}}));
+  add_router_flags(app, o.router);
 }
 
 int run(const Options& o, bool with_tokens) {
@@ -67,8 +64,8 @@ int main(int argc, char** argv) {
       "  moe-inspect ./Qwen3-30B-A3B\n"
       "  moe-inspect org/name --context 512,2048 --json\n"
       "  moe-inspect ./Qwen3-30B-A3B --experts-per-token 4 --tokens 36e12 --markdown\n\n"
-      "FLOPs of a context L: one token that sees L keys, and a prompt of L with the logits of its last token. Bytes of\n"
-      "q8 and q4 are estimates. Memory is that of weights and one sequence's cache; the programs take about 10 MB more.\n"
+      "FLOPs of a context L: one token that sees L keys, and a prompt of L with the logits of its last token. Memory is\n"
+      "that of the weights, one sequence's cache, a chunk's buffers and the program.\n"
       "Exit codes: 0 done, 1 failure (one line on stderr), 2 usage."};
   return moe::tools::run_program(
       program, argc, argv,

@@ -88,36 +88,39 @@ Table parameter_table(const ModelSpec& spec, const Inspection& n) {
 Table flops_table(const ModelSpec& spec, const Inspection& n) {
   const bool shared = spec.first_layer_without_cache() < spec.layer_count();
   Row head{"context", "decode A", "decode B", "prefill A", "prefill B"};
-  // Layers that share a cache need only the last token of a prompt; the other form is shown where it differs.
-  if (shared) head.insert(head.end(), {"every layer A", "every layer B"});
+  // Layers that share a cache need only the last token of a prompt, and the engine runs them so.
+  if (shared) head.insert(head.end(), {"fast prefill A", "fast prefill B"});
   Table table("FLOPs of one token at a context, and of a prompt as long (class A: matrix products, B: the rest)", head);
   for (const ContextCosts& c : n.contexts) {
     Row row{grouped(c.context), grouped(c.decode.class_a), grouped(c.decode.class_b), grouped(c.prefill.class_a), grouped(c.prefill.class_b)};
-    if (shared) row.insert(row.end(), {grouped(c.prefill_full.class_a), grouped(c.prefill_full.class_b)});
+    if (shared) row.insert(row.end(), {grouped(c.prefill_fast.class_a), grouped(c.prefill_fast.class_b)});
     table.add(std::move(row));
   }
   return table;
 }
 
-Table weight_table(const ModelSpec& spec) {
+Table weight_table(const models::Description& model) {
   Table table("Weights", {"type", "bits a weight", "bytes stored", "bytes in memory"});
   for (const WeightForm& form : kWeightForms) {
-    const std::string bits = form.quantised() ? fmt::format("{:g} (estimate: {} + {}-bit scale a group of {})", form.bits_per_weight(),
-                                                            form.bits, form.scale_bits, form.group)
-                                              : fmt::format("{}", form.bits);
-    table.add({std::string(form.name), bits, grouped(stored_weight_bytes(spec, form)), grouped(resident_weight_bytes(spec, form))});
+    const std::string bits = form.native()      ? std::string("as stored")
+                             : form.quantised() ? fmt::format("{:g} ({} + {}-bit scale a group of {})", form.bits_per_weight(), form.bits,
+                                                              form.scale_bits, form.group)
+                                                : fmt::format("{}", form.bits);
+    table.add({std::string(form.name), bits, grouped(stored_weight_bytes(model.spec, model.stored, form)),
+               grouped(resident_weight_bytes(model.spec, model.stored, form))});
   }
   return table;
 }
 
 Table memory_table(const InspectReport& report) {
-  Row head{"context", "cache (f32)"};
+  Row head{"context", "cache (f32)", "buffers"};
   for (const WeightForm& form : kWeightForms) head.push_back(fmt::format("with {}", form.name));
-  Table table("Memory needed: cache and weights", head);
+  const models::Description& model = report.description;
+  Table table("Memory needed: weights, cache, buffers and the program itself", head);
   for (const ContextCosts& c : report.numbers.contexts) {
-    Row row{grouped(c.context), format_bytes(std::uint64_t(c.kv_bytes))};
+    Row row{grouped(c.context), format_bytes(std::uint64_t(c.kv_bytes)), format_bytes(std::uint64_t(c.work_bytes))};
     for (const WeightForm& form : kWeightForms) {
-      row.push_back(format_bytes(std::uint64_t(c.kv_bytes + resident_weight_bytes(report.description.spec, form))));
+      row.push_back(format_bytes(std::uint64_t(c.besides_weights() + resident_weight_bytes(model.spec, model.stored, form))));
     }
     table.add(std::move(row));
   }
@@ -190,7 +193,7 @@ std::string inspect_text(const InspectReport& report, bool markdown) {
                                 spec.tied_head ? ", head tied" : "");
   for (const Table& table : {shape_table(spec), parameter_table(spec, n), ratio_table(report)}) out += table.render(markdown);
   if (!n.contexts.empty()) out += flops_table(spec, n).render(markdown);
-  out += weight_table(spec).render(markdown);
+  out += weight_table(report.description).render(markdown);
   if (!n.contexts.empty()) out += memory_table(report).render(markdown);
   out.pop_back();
   return out;

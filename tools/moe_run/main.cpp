@@ -1,5 +1,4 @@
 // moe-run: writes text with a model, and says what it took.
-#include <map>
 #include <string_view>
 #include <vector>
 
@@ -47,12 +46,7 @@ void describe_flags(CLI::App& app, RunOptions& o) {
   app.add_flag("--ignore-eos", o.ignore_eos, "Go on past end-of-text tokens");
   app.add_option("--logprobs", o.logprobs, "Log-probability of each new token, with the N likeliest ones (needs --json)")->check(CLI::Range(0, 1 << 20));
   app.add_option("--dump-logits", o.dump_logits, "Write the logits of all fed tokens to FILE.npy, float32 [rows, vocab]");
-  auto* router = app.add_option_group("Experiments with the router");
-  router->add_option("--experts-per-token", o.router.experts_per_token, "Experts a token goes to, in place of the checkpoint's number");
-  router->add_option("--renormalise,--renormalize", o.router.renormalise, "Whether the chosen experts' weights are made to sum to 1 (on/off)")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"on", true}, {"off", false}}));
-  router->add_option("--routing-stats", o.routing_stats, "Write load, weights, entropy, balance, pairs and working sets of the experts to FILE (JSON)");
-  router->add_option("--routing-window", o.routing_window, "Tokens of a working set")->check(CLI::PositiveNumber)->capture_default_str();
+  add_routing_stats_flags(*add_router_flags(app, o.router), o.routing_stats);
   app.add_flag("--json", o.json, "One JSON object on stdout in place of the text");
   app.add_option("--compute", o.compute, "Arithmetic of the matrix products")->check(CLI::IsMember({"f32"}))->capture_default_str();
   app.add_option("--weights", o.weights, "Form of the weights in memory")->check(CLI::IsMember({"native"}))->capture_default_str();

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/runtime/sampler.h"
-#include "models/registry.h"
+#include "tools/common/router_flags.h"
 
 namespace moe::tools {
 
@@ -33,8 +33,7 @@ struct RunOptions {
   bool json = false, verbose = false;
   std::string dump_logits;
   models::RouterOverride router;
-  std::string routing_stats;
-  std::int32_t routing_window = 64;
+  RoutingStatsFlags routing_stats;
   std::string compute = "f32", weights = "native";
 };
 

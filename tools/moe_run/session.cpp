@@ -9,7 +9,6 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "engine/base/atomic_file.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/json.h"
@@ -19,7 +18,6 @@
 #include "tools/common/memory.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
-#include "tools/common/routing_json.h"
 
 namespace moe::tools {
 namespace {
@@ -85,9 +83,8 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, st
   const ModelSpec& spec = model_->spec();
   Executor::Options executor;
   executor.kernels = &kernels_;
-  if (!o.routing_stats.empty()) {
-    routing_ = std::make_unique<RoutingStats>(spec, o.routing_window);
-    if (routing_->layers().empty()) throw Error(ErrorKind::usage, Fault{"", "--routing-stats", "a model with experts", "a dense model"});
+  if (!o.routing_stats.file.empty()) {
+    routing_ = std::make_unique<RoutingStats>(spec, o.routing_stats.window);
     executor.routing = routing_.get();
   }
   executor_ = std::make_unique<Executor>(model_, team_, executor);
@@ -133,7 +130,7 @@ Generation Session::generate_from(Sequence& sequence, std::span<const std::int32
 
 void Session::finish_files() {
   if (dump_) dump_->finish();
-  if (routing_) write_file_atomically(options_.routing_stats, routing_json(*routing_).dump(1) + "\n");
+  if (routing_) write_routing_stats(*routing_, options_.routing_stats.file);
 }
 
 RunFacts Session::facts(bool with_model_hash) const {

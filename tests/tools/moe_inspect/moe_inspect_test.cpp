@@ -78,8 +78,8 @@ TEST(MoeInspect, Phi4ReasoningIsThePublishedTable) {
   EXPECT_EQ(flops_at(r, 512)["prefill_class_a"], 14067255214080);
   EXPECT_EQ(flops_at(r, 2048)["prefill_class_a"], 57554428231680);
   EXPECT_EQ(flops_at(r, 4096)["prefill_class_a"], 118543802695680);
-  EXPECT_EQ(flops_at(r, 4096)["prefill_full_class_a"], 118543802695680);
-  EXPECT_EQ(flops_at(r, 4096)["prefill_full_class_b"], flops_at(r, 4096)["prefill_class_b"]);
+  EXPECT_EQ(flops_at(r, 4096)["prefill_fast_class_a"], 118543802695680);
+  EXPECT_EQ(flops_at(r, 4096)["prefill_fast_class_b"], flops_at(r, 4096)["prefill_class_b"]);
   EXPECT_EQ(r["weight_bytes"]["f32"], 4 * 14659507200);
   EXPECT_EQ(r["weight_bytes"]["bf16"], 2 * 14659507200);
   EXPECT_EQ(r["kv_bytes_per_token"], 40 * 2 * 10 * 128 * 4);
@@ -131,7 +131,9 @@ TEST(MoeInspect, WindowsStopGrowing) {
   // A chunk of 64 and what the window keeps of the positions before: 31, hence one block more.
   EXPECT_EQ(r["memory"][2]["kv_bytes"], 96 * token);
   EXPECT_EQ(r["memory"][3]["kv_bytes"], 96 * token);
-  EXPECT_EQ(r["memory"][3]["bytes"]["bf16"].get<std::int64_t>(), 96 * token + r["resident_weight_bytes"]["bf16"].get<std::int64_t>());
+  EXPECT_EQ(r["memory"][3]["bytes"]["bf16"].get<std::int64_t>(),
+            96 * token + r["memory"][3]["work_bytes"].get<std::int64_t>() + r["memory"][3]["program_bytes"].get<std::int64_t>() +
+                r["resident_weight_bytes"]["bf16"].get<std::int64_t>());
 }
 
 TEST(MoeInspect, TheStudiesConfigurations) {
@@ -139,7 +141,7 @@ TEST(MoeInspect, TheStudiesConfigurations) {
   const TempDir folder;
   struct Case {
     const char* directory;
-    std::int64_t total, matmul, decode_4096, prefill_4096, full_4096;
+    std::int64_t total, matmul, decode_4096, fast_4096, prefill_4096;
   };
   const Case cases[] = {{"google_gemma-4-E2B", 4628569379, 1876819968, 5146148864, 5277026877440, 16789052325888},
                         {"google_gemma-4-E4B", 7463013418, 3972792320, 9904324608, 19731909705728, 34072552275968},
@@ -153,7 +155,7 @@ TEST(MoeInspect, TheStudiesConfigurations) {
     EXPECT_EQ(r["matmul_params"], c.matmul) << c.directory;
     EXPECT_EQ(flops_at(r, 4096)["decode_class_a"], c.decode_4096) << c.directory;
     EXPECT_EQ(flops_at(r, 4096)["prefill_class_a"], c.prefill_4096) << c.directory;
-    EXPECT_EQ(flops_at(r, 4096)["prefill_full_class_a"], c.full_4096) << c.directory;
+    EXPECT_EQ(flops_at(r, 4096)["prefill_fast_class_a"], c.fast_4096) << c.directory;
   }
 }
 
