@@ -34,6 +34,15 @@ TEST(Journal, KeepsLinesInOrder) {
   EXPECT_THAT(lines_in(path), ElementsAre("one", "two"));
 }
 
+TEST(Journal, FlushesBehindTheWriter) {
+  const TemporaryDirectory directory;
+  Journal journal(directory / "journal.jsonl", [](std::string_view, std::size_t) {});
+  journal.flush();
+  for (int i = 0; i < 200; ++i) journal.append("line");
+  journal.flush();
+  EXPECT_EQ(read_all(journal.path()).size(), 1000u);
+}
+
 TEST(Journal, CutsAnUnfinishedLastLineAtEveryByte) {
   const TemporaryDirectory directory;
   const std::string path = directory / "journal.jsonl", whole = "{\"a\":1}\n{\"b\":2}\n";
