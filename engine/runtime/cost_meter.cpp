@@ -38,6 +38,20 @@ void CostMeter::touch_expert(std::int32_t layer, std::int32_t expert) {
   touched_expert_params_ += expert_params_[layer];
 }
 
+void CostMeter::add(const CostMeter& other) {
+  costs_.add(other.costs_);
+  dense_touched_ = dense_touched_ || other.dense_touched_;
+  head_touched_ = head_touched_ || other.head_touched_;
+  for (std::size_t t = 0; other.token_count_ > 0 && t < tokens_.size(); ++t) {
+    if (other.tokens_[t]) touch_token(std::int32_t(t));
+  }
+  for (std::size_t i = 0; i < experts_.size(); ++i) {
+    for (std::size_t e = 0; e < experts_[i].size(); ++e) {
+      if (other.experts_[i][e]) touch_expert(std::int32_t(i), std::int32_t(e));
+    }
+  }
+}
+
 const Costs& CostMeter::read() {
   std::int64_t sum = touched_expert_params_ + token_count_ * row_params_;
   if (dense_touched_) sum += dense_params_;

@@ -19,6 +19,9 @@ class CostMeter {
   // The sums, with params_touched brought up to date.
   const Costs& read();
 
+  // Takes in what another meter of the same model counted: sums add up, sets unite.
+  void add(const CostMeter& other);
+
   // What the forward pass reports.
   void touch_dense() { dense_touched_ = true; }      // all layers' unrouted weights, and the final norm
   void touch_head() { head_touched_ = true; }

@@ -85,7 +85,12 @@ bool read_record(const Row& row, std::optional<AnswerKind> kind, StoredResponse&
   if (!row.has("response")) return false;
   out.id = row.text("doc_id");
   out.task = row.text("task");
+  // Other budgets and routers are other regimes, and a latency run repeats what a batch answered: none may be summed up
+  // with another.
   out.strategy = row.text("strategy", "");
+  if (const std::string variant = row.text("variant", ""); !variant.empty()) out.strategy += "__" + variant;
+  const Json& timing = row.object().contains("timing") ? row.object()["timing"] : Json();
+  if (timing.is_object() && timing.contains("mode") && timing["mode"] == "latency") out.strategy += "__latency";
   out.model = row.text("model", "");
   out.gold = row.text("target");
   out.text = row.text("response");

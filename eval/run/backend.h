@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/model/costs.h"
+#include "engine/model/proxies.h"
 #include "eval/prompt/prompt.h"
 
 namespace moe::eval {
@@ -61,18 +62,29 @@ struct JobResult {
   double prefill_s = 0, decode_s = 0, ttft_s = 0;
 };
 
+// A change of a model's routing. Empty: as its checkpoint says.
+struct RouterSetting {
+  std::optional<int> experts_per_token;
+  std::optional<bool> renormalise;
+
+  bool changed() const { return experts_per_token.has_value() || renormalise.has_value(); }
+  friend bool operator==(const RouterSetting&, const RouterSetting&) = default;
+};
+
 // What identifies a model and the way it is run; all of it goes into records.
 struct BackendInfo {
   std::string model;          // as the user named it
   std::string family;
   std::string model_hash;     // weights and config.json
   std::string tokenizer_hash, template_hash;  // empty: there is none
+  std::vector<std::int32_t> stop_ids;
+  RouterSetting router;
   std::string engine_version, kernels, compute, weights, machine;
   int threads = 0;
   std::int64_t context = 0;   // tokens a sequence may hold
   std::string mode = "throughput";  // or "latency": one item at a time, nothing shared
   std::int64_t parameters = 0;
-  std::int64_t active_parameters = 0;  // a token's, head included
+  CostProxies proxies;
   std::string chat_template;
   std::uint64_t after_load_rss_bytes = 0;
 };

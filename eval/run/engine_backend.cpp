@@ -2,18 +2,12 @@
 #include "eval/run/engine_backend.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 
 #include "engine/base/error.h"
-#include "engine/base/files.h"
-#include "engine/base/sha256.h"
 #include "engine/checkpoint/hub.h"
 #include "engine/checkpoint/identity.h"
-#include "engine/model/closed_form.h"
-#include "engine/text/reasoning.h"
-#include "engine/text/template/chat_template.h"
-#include "engine/text/tokenizer.h"
+#include "engine/model/weights.h"
 #include "eval/run/generate_batch.h"
 #include "eval/run/score_batch.h"
 #include "kernels/kernel_table.h"
@@ -23,17 +17,47 @@
 namespace moe::eval {
 namespace {
 
-constexpr std::size_t kLargestText = std::size_t{256} << 20;  // of a tokenizer or template file
-
-std::string hash_if_there(const std::filesystem::path& path) {
-  return std::filesystem::exists(path) ? sha256_hex(read_file(path, kLargestText)) : "";
+models::RouterOverride override_of(const RouterSetting& setting) {
+  models::RouterOverride change;
+  change.experts_per_token = setting.experts_per_token;
+  change.renormalise = setting.renormalise;
+  return change;
 }
 
-// Templates that print the date get this one, so that a run resumed tomorrow asks what it asked today.
-std::tm fixed_day() {
-  std::tm day{};
-  day.tm_year = 124, day.tm_mon = 6, day.tm_mday = 26, day.tm_wday = 5, day.tm_yday = 207;
-  return day;
+bool same_routing(const ModelSpec& a, const ModelSpec& b) {
+  return std::ranges::equal(a.layers, b.layers, [](const LayerSpec& x, const LayerSpec& y) {
+    if (!x.experts || !y.experts) return x.experts.has_value() == y.experts.has_value();
+    const RouterSpec &r = x.experts->router, &s = y.experts->router;
+    return r.top_k == s.top_k && r.score == s.score && r.renormalise == s.renormalise;
+  });
+}
+
+// Ids that mean something. None are listed where all do: most models' draws need not look then.
+std::vector<bool> allowed_ids(const Tokenizer& tokenizer, std::int32_t vocab) {
+  std::vector<bool> allowed;
+  for (std::int32_t id = 0; id < vocab; ++id) {
+    allowed.push_back(id < static_cast<std::int32_t>(tokenizer.vocab_size()) && tokenizer.is_defined(id));
+  }
+  if (std::ranges::find(allowed, false) == allowed.end()) allowed.clear();
+  return allowed;
+}
+
+// What records say of a model, weights and machine apart.
+BackendInfo outline_info(const std::string& model, const ModelSpec& spec, const ModelText& text,
+                         const EngineOptions& options) {
+  BackendInfo info;
+  info.model = model;
+  info.family = spec.family;
+  info.engine_version = options.engine_version;
+  info.router = options.router;
+  info.compute = "f32";
+  info.weights = "native";
+  info.context = options.context > 0 ? options.context : spec.max_positions;
+  if (options.sequences <= 1) info.mode = "latency";
+  info.proxies = CostProxies(spec);
+  info.parameters = count_parameters(spec).total();
+  text.describe(info);
+  return info;
 }
 
 class EngineBackend final : public Backend {
@@ -41,115 +65,76 @@ class EngineBackend final : public Backend {
   EngineBackend(const std::string& model, const EngineOptions& options) : team_(options.threads) {
     const std::filesystem::path directory = resolve_model(model);
     // Before the weights: a missing file should not cost a long load.
-    tokenizer_ = Tokenizer::load(directory);
-    load_template(directory, options);
+    text_ = std::make_unique<ModelText>(directory, models::describe(directory).spec, options.text);
     LoadOptions load;
     load.team = &team_;
     load.progress = [&](std::int64_t done, std::int64_t total) {
-      if (options.loading) options.loading(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
+      if (options.loading)
+        options.loading(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
     };
-    model_ = models::load_model(directory, load);
+    model_ = models::load_model(directory, load, override_of(options.router));
     executor_ = std::make_unique<Executor>(model_, team_);
-    const ModelSpec& spec = model_->spec();
-    context_ = options.context > 0 ? static_cast<std::int32_t>(options.context) : spec.max_positions;
-    sequences_ = std::max<std::size_t>(options.sequences, 1);
-    share_prefix_ = options.share_prefix;
-    kv_bytes_ = options.kv_bytes > 0 ? options.kv_bytes : free_bytes() / 2;
-    replies_.tokenizer = tokenizer_;
-    replies_.stop_ids = spec.stop_ids;
-    if (const auto eos = tokenizer_->eos_id(); eos && std::ranges::find(replies_.stop_ids, *eos) == replies_.stop_ids.end()) {
-      replies_.stop_ids.push_back(*eos);
-    }
-    for (std::int32_t id = 0; id < static_cast<std::int32_t>(tokenizer_->vocab_size()); ++id) {
-      replies_.allowed.push_back(tokenizer_->is_defined(id));
-    }
-    rules_.encode = [this](std::string_view text, bool add_special) { return tokenizer_->encode(text, add_special); };
-    rules_.bos_text = tokenizer_->bos_token();
-    rules_.prefix = tokenizer_->bos_id().value_or(tokenizer_->eos_id().value_or(-1));
-    fill_info(model, directory, options);
+    info_ = outline_info(model, model_->spec(), *text_, options);
+    info_.model_hash = checkpoint_hash(model_->checkpoint(), static_cast<unsigned>(team_.size()));
+    info_.kernels = executor_->kernels().name;
+    info_.machine = machine_name();
+    info_.threads = team_.size();
+    info_.after_load_rss_bytes = resident_bytes();
+    batch_.share_prefix = options.share_prefix;
+    batch_.sequences = std::max<std::size_t>(options.sequences, 1);
+    batch_.context = info_.context;
+    const std::size_t free = free_bytes();
+    batch_.kv_bytes = options.kv_bytes > 0 ? options.kv_bytes : free / 2;
+    batch_.kv_most = std::max(batch_.kv_bytes, free / 10 * 9);
+    replies_.tokenizer = text_->tokenizer();
+    replies_.reasoning = text_->reasoning();
+    replies_.stop_ids = text_->stop_ids();
+    replies_.allowed = allowed_ids(*replies_.tokenizer, model_->spec().vocab);
   }
 
   const BackendInfo& info() const override { return info_; }
-  const TokenRules& tokens() const override { return rules_; }
-  const ChatRenderer& chat() const override { return chat_; }
+  const TokenRules& tokens() const override { return text_->rules(); }
+  const ChatRenderer& chat() const override { return text_->chat(); }
 
   void run(std::span<const Job> jobs, const std::function<void(std::size_t, JobResult)>& done,
            const std::function<bool()>& interrupted) override {
-    BatchOptions batch;
-    batch.share_prefix = share_prefix_;
-    batch.sequences = sequences_;
-    batch.context = context_;
-    batch.kv_bytes = kv_bytes_;
+    BatchOptions batch = batch_;
     batch.interrupted = interrupted;
-    const bool scored = std::ranges::any_of(jobs, [](const Job& job) { return std::holds_alternative<ScoreJob>(job); });
+    const bool scored =
+        std::ranges::any_of(jobs, [](const Job& job) { return std::holds_alternative<ScoreJob>(job); });
     if (scored) {
       score_batch(*executor_, team_, jobs, batch, done);
     } else {
-      generate_batch(*executor_, jobs, replies_, batch, done);
+      generate_batch(*executor_, team_, jobs, replies_, batch, done);
     }
   }
 
  private:
-  void load_template(const std::filesystem::path& directory, const EngineOptions& options) {
-    const ReasoningSwitch reasoning = reasoning_switch_from_name(options.reasoning);
-    if (options.chat_template.empty() && !ChatTemplate::present(directory)) {
-      if (reasoning != ReasoningSwitch::automatic) {
-        throw Error(ErrorKind::usage, Fault{directory.string(), "--reasoning", "a model with a chat template", "one without"});
-      }
-      replies_.reasoning = ReasoningFormat::think_tags;
-      return;
-    }
-    auto found = std::make_shared<const ChatTemplate>(ChatTemplate::load(directory, options.chat_template));
-    replies_.reasoning = reasoning_format_of(found->source());
-    info_.chat_template = std::string(found->source());
-    info_.template_hash = sha256_hex(info_.chat_template);
-    RenderOptions render;
-    render.add_generation_prompt = true;
-    render.kwargs_json = options.chat_kwargs;
-    render.reasoning = reasoning;
-    render.clock = fixed_day;
-    chat_ = [found, render](const std::vector<eval::ChatMessage>& messages) {
-      std::vector<moe::ChatMessage> converted;
-      for (const eval::ChatMessage& one : messages) converted.push_back({one.role, one.content, ""});
-      return found->render(Conversation::of(converted), render);
-    };
-  }
-
-  void fill_info(const std::string& model, const std::filesystem::path& directory, const EngineOptions& options) {
-    const ModelSpec& spec = model_->spec();
-    info_.model = model;
-    info_.family = spec.family;
-    info_.model_hash = checkpoint_hash(model_->checkpoint(), static_cast<unsigned>(team_.size()));
-    info_.tokenizer_hash = sha256_hex(hash_if_there(directory / "tokenizer.json") +
-                                      hash_if_there(directory / "tokenizer_config.json") +
-                                      hash_if_there(directory / "special_tokens_map.json"));
-    info_.engine_version = options.engine_version;
-    info_.kernels = executor_->kernels().name;
-    info_.compute = "f32";
-    info_.weights = "native";
-    info_.machine = machine_name();
-    info_.threads = team_.size();
-    info_.context = context_;
-    if (sequences_ == 1) info_.mode = "latency";
-    for (const std::string_view name : model_->checkpoint().names()) {
-      std::int64_t count = 1;
-      for (const std::int64_t size : model_->checkpoint().require(name).shape) count *= size;
-      info_.parameters += count;
-    }
-    info_.active_parameters = matmul_parameters(spec) + std::int64_t{spec.vocab} * spec.hidden;
-    info_.after_load_rss_bytes = resident_bytes();
-  }
-
   kernels::ThreadTeam team_;
-  std::shared_ptr<const Tokenizer> tokenizer_;
+  std::unique_ptr<ModelText> text_;
   std::shared_ptr<const Model> model_;
   std::unique_ptr<Executor> executor_;
-  std::int32_t context_ = 0;
-  std::size_t sequences_ = 1, kv_bytes_ = 0;
-  bool share_prefix_ = true;
+  BatchOptions batch_;
   ReplyRules replies_;
-  TokenRules rules_;
-  ChatRenderer chat_;
+  BackendInfo info_;
+};
+
+class OutlineBackend final : public Backend {
+ public:
+  OutlineBackend(const std::string& model, const std::filesystem::path& directory, const ModelSpec& spec,
+                 const EngineOptions& options)
+      : text_(directory, spec, options.text), info_(outline_info(model, spec, text_, options)) {}
+
+  const BackendInfo& info() const override { return info_; }
+  const TokenRules& tokens() const override { return text_.rules(); }
+  const ChatRenderer& chat() const override { return text_.chat(); }
+  void run(std::span<const Job>, const std::function<void(std::size_t, JobResult)>&,
+           const std::function<bool()>&) override {
+    throw Error(ErrorKind::usage, "a model without its weights cannot run");
+  }
+
+ private:
+  ModelText text_;
   BackendInfo info_;
 };
 
@@ -157,6 +142,29 @@ class EngineBackend final : public Backend {
 
 std::unique_ptr<Backend> open_model(const std::string& model, const EngineOptions& options) {
   return std::make_unique<EngineBackend>(model, options);
+}
+
+ModelOutline open_outline(const std::string& model, const EngineOptions& options) {
+  const std::filesystem::path directory = resolve_model(model);
+  ModelOutline outline;
+  outline.spec = models::describe(directory, override_of(options.router)).spec;
+  outline.backend = std::make_unique<OutlineBackend>(model, directory, outline.spec, options);
+  return outline;
+}
+
+RouterSetting effective_router(const std::string& model, const RouterSetting& setting) {
+  if (!setting.changed()) return setting;
+  const ModelSpec own = models::describe(resolve_model(model)).spec;
+  const auto changes = [&](const RouterSetting& part) {
+    ModelSpec changed = own;
+    models::apply(override_of(part), changed);
+    return !same_routing(own, changed);
+  };
+  RouterSetting out;
+  if (setting.experts_per_token && changes({setting.experts_per_token, {}}))
+    out.experts_per_token = setting.experts_per_token;
+  if (setting.renormalise && changes({{}, setting.renormalise})) out.renormalise = setting.renormalise;
+  return out;
 }
 
 }  // namespace moe::eval

@@ -31,7 +31,7 @@ std::vector<ExtractorSpec> chosen_extractors(const Strategy& strategy, const Run
 // Everything that changes what the model puts out, and nothing that does not: not the number of threads, which
 // changes no bit, nor the extractors, which read stored responses again.
 std::string item_key(const Condition& condition, const Item& item) {
-  const BackendInfo& backend = *condition.facts.backend;
+  const BackendInfo& backend = condition.facts.backend;
   Json key = {{"model", backend.model_hash}, {"tokenizer", backend.tokenizer_hash}, {"engine", backend.engine_version},
               {"kernels", backend.kernels},  {"compute", backend.compute},          {"weights", backend.weights},
               {"task", condition.facts.task}, {"strategy", condition.facts.strategy}, {"doc", item.doc->hash},
@@ -48,22 +48,36 @@ std::string item_key(const Condition& condition, const Item& item) {
     key["temperature"] = s.temperature;
     if (s.temperature > 0) key["sampling"] = {s.top_k, s.top_p, s.min_p, s.seed};
     key["frequency_penalty"] = s.frequency_penalty;
+    key["stop_ids"] = backend.stop_ids;
+    key["template"] = backend.template_hash;  // it tells how thoughts are marked
+    // The window matters where it may cut the reply.
+    if (static_cast<std::int64_t>(job.prompt.size()) + job.max_tokens > backend.context) key["window"] = backend.context;
   }
+  if (backend.router.experts_per_token) key["experts_per_token"] = *backend.router.experts_per_token;
+  if (backend.router.renormalise) key["renormalise"] = *backend.router.renormalise;
+  // One item at a time changes no bit of an answer. But its times are the figure that is asked for, and those of a
+  // batch must not stand in for them, nor the other way round.
+  if (backend.mode != "throughput") key["mode"] = backend.mode;
   return sha256_hex(line_dump(key));
 }
 
-std::vector<std::size_t> chosen_items(const Condition& condition, const RunOptions& options) {
-  std::vector<std::size_t> out;
-  const std::size_t count = condition.data.docs.size();
-  for (const std::size_t id : options.items) {
-    if (id >= count) {
-      throw Error(ErrorKind::usage, Fault{"", "--items for " + condition.label,
-                                          fmt::format("ids below {}", count), fmt::format("{}", id)});
-    }
-    out.push_back(id);
+// Regimes that cannot be compared must not share a name: what is not the strategy's or the model's own is said.
+std::string variant_of(const Strategy& strategy, const RunOptions& options, const RouterSetting& router) {
+  std::vector<std::string> parts;
+  if (strategy.kind == Kind::generate && options.max_tokens && *options.max_tokens != strategy.max_tokens) {
+    parts.push_back(fmt::format("max_tokens_{}", *options.max_tokens));
   }
-  if (options.items.empty()) {
-    for (std::size_t id = 0; id < count; ++id) out.push_back(id);
+  if (router.experts_per_token) parts.push_back(fmt::format("experts_{}", *router.experts_per_token));
+  if (router.renormalise) parts.emplace_back(*router.renormalise ? "renormalised" : "not_renormalised");
+  return fmt::format("{}", fmt::join(parts, "__"));
+}
+
+std::vector<std::size_t> chosen_items(const Condition& condition, const RunOptions& options) {
+  const auto own = options.task_items.find(condition.task->name);
+  const std::vector<ItemChoice>& choices = own != options.task_items.end() ? own->second : options.items;
+  std::vector<std::size_t> out = resolve_items(choices, condition.data.docs, "--items for " + condition.label);
+  if (choices.empty()) {
+    for (std::size_t id = 0; id < condition.data.docs.size(); ++id) out.push_back(id);
   }
   if (options.limit && *options.limit < out.size()) out.resize(*options.limit);
   return out;
@@ -100,7 +114,8 @@ std::unique_ptr<Condition> plan(const Task& task, const Strategy& strategy, cons
   auto condition = std::make_unique<Condition>();
   condition->task = &task;
   condition->strategy = &strategy;
-  condition->label = label(task, strategy);
+  condition->facts.variant = variant_of(strategy, options, backend.info().router);
+  condition->label = label(task, strategy) + (condition->facts.variant.empty() ? "" : "__" + condition->facts.variant);
   condition->extractors = chosen_extractors(strategy, options);
   condition->data = load_split(task.dataset, task.eval_split, options.data);
   condition->original = condition->data.docs.size();
@@ -116,7 +131,7 @@ std::unique_ptr<Condition> plan(const Task& task, const Strategy& strategy, cons
   const PromptBuilder builder(task, strategy, condition->data.docs, &condition->pool.docs, options.prompt, backend.chat());
 
   RunFacts& facts = condition->facts;
-  facts.backend = &backend.info();
+  facts.backend = backend.info();
   facts.task = task.name;
   facts.strategy = strategy.name;
   facts.label = condition->label;

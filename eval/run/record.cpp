@@ -59,10 +59,31 @@ std::string first_value(const std::vector<Reading>& readings) {
   return "";
 }
 
+Json choice_or_null(const std::optional<int>& choice) { return choice ? Json(*choice) : Json(); }
+
 }  // namespace
 
+ItemProxies item_proxies(const CostProxies& proxies, const Job& job, const JobResult& result) {
+  ItemProxies sum;
+  const auto add = [&](std::int64_t tokens, std::int64_t logit_rows) {
+    sum.twice_active += proxies.twice_active(tokens);
+    sum.with_attention += proxies.with_attention(tokens);
+    sum.by_component += proxies.by_component(tokens, logit_rows);
+  };
+  if (const auto* score = std::get_if<ScoreJob>(&job)) {
+    for (const TokenIds& one : score->continuations) {
+      const auto rows = static_cast<std::int64_t>(one.size());
+      add(static_cast<std::int64_t>(score->context.size()) + rows - 1, rows);
+    }
+  } else {
+    const auto fed_back = static_cast<std::int64_t>(result.alone_decode.tokens);
+    add(static_cast<std::int64_t>(std::get<GenerateJob>(job).prompt.size()) + fed_back, fed_back + 1);
+  }
+  return sum;
+}
+
 std::string record_line(const RunFacts& facts, const Strategy& strategy, const Item& item, const Outcome& outcome) {
-  const BackendInfo& backend = *facts.backend;
+  const BackendInfo& backend = facts.backend;
   const JobResult& result = outcome.result;
   const bool scored = strategy.kind == Kind::loglikelihood;
   Json extractor = Json::object(), correct = Json::object();
@@ -76,6 +97,7 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
   Json record = {{"model", backend.model},
                  {"task", facts.task},
                  {"strategy", facts.strategy},
+                 {"variant", facts.variant},
                  {"doc_id", item.doc->id},
                  {"doc_hash", item.doc->hash},
                  {"prompt_text", item.prompt.text}};
@@ -109,14 +131,16 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
     record["cost"] = {{"prefill", costs_json(result.prefill)},
                       {"decode", costs_json(result.decode)},
                       {"as_if_alone", {{"prefill", costs_json(result.alone_prefill)}, {"decode", costs_json(result.alone_decode)}}}};
-    // The proxies that papers use, beside the exact count: 2 N_active for each token read or written.
-    const std::uint64_t tokens = result.alone_prefill.tokens + result.alone_decode.tokens;
-    record["cost"]["proxy_2n_active"] = 2 * static_cast<std::uint64_t>(backend.active_parameters) * tokens;
+    const ItemProxies proxies = item_proxies(backend.proxies, item.job, result);
+    record["cost"]["proxy_2n_active"] = proxies.twice_active;
+    record["cost"]["proxy_2n_attention"] = proxies.with_attention;
+    record["cost"]["proxy_components"] = proxies.by_component;
   } else {
     record["cost"] = Json();
   }
   record["timing"] = {{"prefill_s", result.prefill_s}, {"decode_s", result.decode_s}, {"ttft_s", result.ttft_s},
                       {"wall_s", outcome.seconds}, {"mode", backend.mode}};
+  if (outcome.joules) record["energy"] = {{"joules", *outcome.joules}, {"source", "rapl"}};
   record["memory"] = {{"after_load_rss_bytes", backend.after_load_rss_bytes}, {"peak_rss_bytes", peak_resident_bytes()}};
   record["key"] = item.key;
   record["flags"] = {{"hit_cap", ran && outcome.truncated()},
@@ -144,7 +168,11 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
     record["sampling"] = Json();
   }
   record["env"] = {{"engine_version", backend.engine_version}, {"kernels", backend.kernels}, {"threads", backend.threads},
-                   {"compute", backend.compute}, {"weights", backend.weights}, {"machine", backend.machine}};
+                   {"compute", backend.compute}, {"weights", backend.weights}, {"machine", backend.machine},
+                   {"context", backend.context}};
+  const std::optional<bool>& renormalise = backend.router.renormalise;
+  record["router"] = {{"experts_per_token", choice_or_null(backend.router.experts_per_token)},
+                      {"renormalise", renormalise ? Json(*renormalise) : Json()}};
   record["data_file"] = facts.data_file;
   record["time"] = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   return line_dump(record);
@@ -187,6 +215,7 @@ StoredRecord parse_record(std::string_view line, const std::string& file, std::s
     result.decode_s = timing.at("decode_s").get<double>();
     result.ttft_s = timing.at("ttft_s").get<double>();
     outcome.seconds = timing.at("wall_s").get<double>();
+    if (json.contains("energy")) outcome.joules = json["energy"].at("joules").get<double>();
   } catch (const nlohmann::json::exception& e) {
     throw Error(ErrorKind::format, Fault{file, thing, "a record of this program", e.what()});
   }

@@ -38,7 +38,8 @@ struct Item {
 struct Outcome {
   JobResult result;
   std::vector<Reading> readings;
-  double seconds = 0;
+  double seconds = 0;            // since the outcome before it: these add up to the run's
+  std::optional<double> joules;  // likewise, of the whole machine; nothing where it does not tell
 
   bool failed() const { return !result.error.empty(); }
   bool truncated() const { return result.finish_reason == "length" || result.finish_reason == "context"; }
@@ -55,8 +56,11 @@ bool all_choices_tie(const JobResult& result);
 
 // What every record of a run says alike.
 struct RunFacts {
-  const BackendInfo* backend = nullptr;
+  BackendInfo backend;
   std::string task, strategy, label, task_version, task_hash, data_file, data_hash;
+  // How the condition differs from its strategy's cap and the model's own routing ("max_tokens_64__experts_4"); empty:
+  // in nothing.
+  std::string variant;
   bool chat = false;
   int fewshot = 0;
   std::uint64_t seed = 0, fewshot_seed = 0;
@@ -64,6 +68,13 @@ struct RunFacts {
 
 // One journal line (without its end).
 std::string record_line(const RunFacts& facts, const Strategy& strategy, const Item& item, const Outcome& outcome);
+
+// The proxies for an item's FLOPs that papers report, as if it were alone. A scored item counts each of its choices
+// with the whole context.
+struct ItemProxies {
+  std::uint64_t twice_active = 0, with_attention = 0, by_component = 0;
+};
+ItemProxies item_proxies(const CostProxies& proxies, const Job& job, const JobResult& result);
 
 // What a run needs to know of a line it finds in the journal.
 struct StoredRecord {

@@ -49,21 +49,48 @@ Json arguments_of(const Strategy& strategy, const Item& item) {
   return arguments;
 }
 
-// One line of samples_*.jsonl. lm_eval has one a document and filter; likelihoods have one filter, "none".
-Json sample_of(const Condition& condition, const Item& item, const Outcome& outcome, const std::string& filter,
-               const std::vector<const Reading*>& readings) {
+// The samples of each document that came to something: as a rule one.
+std::vector<std::vector<std::size_t>> documents_of(const FinishedCondition& finished) {
+  const std::vector<Item>& items = finished.condition->items;
+  std::vector<std::vector<std::size_t>> out;
+  const Doc* last = nullptr;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    if (!finished.outcomes[i] || finished.outcomes[i]->failed()) continue;
+    if (std::exchange(last, items[i].doc) != items[i].doc) out.emplace_back();
+    out.back().push_back(i);
+  }
+  return out;
+}
+
+double correct_share(const FinishedCondition& finished, const std::vector<std::size_t>& samples, std::size_t reading) {
+  double sum = 0;
+  for (const std::size_t i : samples) sum += finished.outcomes[i]->readings[reading].correct.value_or(false) ? 1 : 0;
+  return sum / static_cast<double>(samples.size());
+}
+
+// One line of samples_*.jsonl. lm_eval has one a document and filter; likelihoods have one filter, "none", which shows
+// every metric.
+Json sample_of(const FinishedCondition& finished, const std::vector<std::size_t>& samples, std::size_t filter) {
+  const Condition& condition = *finished.condition;
   const Strategy& strategy = *condition.strategy;
-  const JobResult& result = outcome.result;
-  Json resps = Json::array(), filtered = Json::array(), metrics = Json::array();
-  if (strategy.kind == Kind::loglikelihood) {
-    for (std::size_t i = 0; i < result.loglikelihoods.size(); ++i) {
-      const Json pair = {fmt::format("{}", result.loglikelihoods[i]), result.greedy[i] ? "True" : "False"};
+  const Item& item = condition.items[samples[0]];
+  const Outcome& first = *finished.outcomes[samples[0]];
+  const bool scored = strategy.kind == Kind::loglikelihood;
+  Json resps = Json::array(), filtered = Json::array();
+  if (scored) {
+    for (std::size_t i = 0; i < first.result.loglikelihoods.size(); ++i) {
+      const Json pair = {fmt::format("{}", first.result.loglikelihoods[i]), first.result.greedy[i] ? "True" : "False"};
       resps.push_back(Json::array({pair}));
       filtered.push_back(pair);
     }
   } else {
-    resps.push_back(Json::array({result.answer}));
-    filtered.push_back(readings[0]->value.empty() ? "[invalid]" : readings[0]->value);
+    Json answers = Json::array();
+    for (const std::size_t i : samples) {
+      const std::string& value = finished.outcomes[i]->readings[filter].value;
+      answers.push_back(finished.outcomes[i]->result.answer);
+      filtered.push_back(value.empty() ? "[invalid]" : value);
+    }
+    resps.push_back(std::move(answers));
   }
   Json sample = {{"doc_id", item.doc->id},
                  {"doc", parse_json(item.doc->json, condition.data.file, "a document")},
@@ -71,37 +98,46 @@ Json sample_of(const Condition& condition, const Item& item, const Outcome& outc
                  {"arguments", arguments_of(strategy, item)},
                  {"resps", std::move(resps)},
                  {"filtered_resps", std::move(filtered)},
-                 {"filter", filter},
+                 {"filter", filter_of(strategy, first.readings[filter].chain)},
                  {"metrics", Json::array()},
                  {"doc_hash", item.doc->hash},
                  {"prompt_hash", item.prompt_hash},
                  {"target_hash", sha256_hex(item.prompt.target)}};
-  for (const Reading* reading : readings) {
-    const std::string metric = metric_of(strategy, reading->chain);
+  for (std::size_t r = 0; r < first.readings.size(); ++r) {
+    if (!scored && r != filter) continue;
+    const std::string metric = metric_of(strategy, first.readings[r].chain);
     sample["metrics"].push_back(metric);
-    sample[metric] = reading->correct.value_or(false) ? 1.0 : 0.0;
+    sample[metric] = correct_share(finished, samples, r);
   }
   return sample;
 }
 
 std::string samples_text(const FinishedCondition& finished) {
   const Condition& condition = *finished.condition;
+  const auto documents = documents_of(finished);
+  const std::size_t filters = condition.strategy->kind == Kind::loglikelihood ? 1 : condition.extractors.size();
   std::string out;
-  const bool scored = condition.strategy->kind == Kind::loglikelihood;
-  const std::size_t filters = scored ? 1 : condition.extractors.size();
-  for (std::size_t f = 0; f < filters; ++f) {
-    for (std::size_t i = 0; i < condition.items.size(); ++i) {
-      if (!finished.outcomes[i] || finished.outcomes[i]->failed()) continue;
-      const Outcome& outcome = *finished.outcomes[i];
-      std::vector<const Reading*> readings;
-      for (std::size_t r = 0; r < outcome.readings.size(); ++r) {
-        if (scored || r == f) readings.push_back(&outcome.readings[r]);
-      }
-      const std::string filter = filter_of(*condition.strategy, outcome.readings[f].chain);
-      out += line_dump(sample_of(condition, condition.items[i], outcome, filter, readings)) + '\n';
-    }
+  for (std::size_t filter = 0; filter < filters; ++filter) {
+    for (const auto& samples : documents) out += line_dump(sample_of(finished, samples, filter)) + '\n';
   }
   return out;
+}
+
+// Mean over documents and its standard error, as lm_eval has them.
+struct Score {
+  double mean = 0, error = 0;
+};
+
+Score score_of(const FinishedCondition& finished, std::size_t reading) {
+  const auto documents = documents_of(finished);
+  const auto n = static_cast<double>(documents.size());
+  Score score;
+  double squares = 0;
+  for (const auto& samples : documents) score.mean += correct_share(finished, samples, reading);
+  score.mean /= n;
+  for (const auto& samples : documents) squares += std::pow(correct_share(finished, samples, reading) - score.mean, 2);
+  score.error = std::sqrt(squares / (n - 1) / n);  // not finite for fewer than two
+  return score;
 }
 
 std::string task_hash(const FinishedCondition& finished) {
@@ -123,7 +159,9 @@ Json config_of(const Condition& condition) {
                  {"data_file", condition.data.file},
                  {"data_hash", condition.data.hash},
                  {"metadata", {{"version", condition.task->version}}}};
-  if (s.kind == Kind::generate) config["generation_kwargs"] = {{"until", s.stop}, {"max_gen_toks", s.max_tokens}};
+  if (s.kind == Kind::generate && !condition.items.empty()) {
+    config["generation_kwargs"] = {{"until", s.stop}, {"max_gen_toks", std::get<GenerateJob>(condition.items[0].job).max_tokens}};
+  }
   return config;
 }
 
@@ -132,16 +170,25 @@ Json moe_of(const FinishedCondition& finished) {
   const Summary& s = finished.summary;
   Json scores = Json::object();
   for (const Tally& tally : s.tallies) {
-    const Interval interval = wilson(tally.correct, tally.scored);
+    const Interval interval = accuracy_interval(s, tally);
     scores[tally.chain] = {{"correct", tally.correct},     {"n", tally.scored},       {"wilson", {interval.low, interval.high}},
                            {"unparsed", tally.unparsed},   {"undecided", tally.undecided},
                            {"completed", s.completed},     {"completed_correct", tally.completed_correct}};
   }
-  return {{"scores", std::move(scores)}, {"items", s.items}, {"failed", s.failed}, {"reused", s.reused},
+  const RunFacts& facts = finished.condition->facts;
+  Json energy;
+  if (s.with_energy > 0) energy = {{"joules", s.joules}, {"items", s.with_energy}, {"source", "rapl"}};
+  Json out = {{"task", facts.task}, {"strategy", facts.strategy}, {"variant", facts.variant}, {"mode", facts.backend.mode},
+          {"seed", facts.seed}, {"data_file", facts.data_file}, {"samples_an_item", s.samples},
+          {"scores", std::move(scores)}, {"items", s.items}, {"failed", s.failed}, {"reused", s.reused},
           {"truncated", s.truncated}, {"empty", s.empty}, {"thought_unclosed", s.unclosed}, {"tied", s.tied},
           {"tokens", {{"prompt", s.prompt_tokens}, {"shared", s.shared_tokens}, {"thought", s.thought_tokens}, {"answer", s.answer_tokens}}},
-          {"cost", {{"executed", costs_totals(s.executed)}, {"as_if_alone", costs_totals(s.alone)}}},
-          {"seconds", s.seconds}};
+          {"cost", {{"executed", costs_totals(s.executed)}, {"as_if_alone", costs_totals(s.alone)},
+                    {"proxy_2n_active", s.proxies.twice_active}, {"proxy_2n_attention", s.proxies.with_attention},
+                    {"proxy_components", s.proxies.by_component}}},
+          {"seconds", s.item_seconds}};
+  if (!energy.is_null()) out["energy"] = std::move(energy);
+  return out;
 }
 
 // Local time as Python's datetime.isoformat has it, with '-' for ':'.
@@ -186,13 +233,13 @@ std::string write_results(const std::string& directory, const std::vector<Finish
     const Condition& condition = *finished.condition;
     const Strategy& strategy = *condition.strategy;
     Json metrics = {{"name", condition.label}, {"alias", condition.label},
-                    {"sample_len", finished.summary.finished - finished.summary.failed}};
-    for (const Tally& tally : finished.summary.tallies) {
+                    {"sample_len", documents_of(finished).size()}};
+    for (std::size_t t = 0; t < finished.summary.tallies.size(); ++t) {
+      const Tally& tally = finished.summary.tallies[t];
       const std::string metric = metric_of(strategy, tally.chain), filter = filter_of(strategy, tally.chain);
-      const double error = mean_stderr(tally.correct, tally.scored);
-      metrics[metric + "," + filter] =
-          tally.scored == 0 ? Json() : Json(static_cast<double>(tally.correct) / static_cast<double>(tally.scored));
-      metrics[metric + "_stderr," + filter] = std::isfinite(error) ? Json(error) : Json("N/A");
+      const Score score = score_of(finished, t);
+      metrics[metric + "," + filter] = tally.scored == 0 ? Json() : Json(score.mean);
+      metrics[metric + "_stderr," + filter] = std::isfinite(score.error) ? Json(score.error) : Json("N/A");
       higher[condition.label][metric] = true;
     }
     const std::string samples = samples_text(finished);
@@ -201,7 +248,7 @@ std::string write_results(const std::string& directory, const std::vector<Finish
     configs[condition.label] = config_of(condition);
     versions[condition.label] = condition.task->version;
     shots[condition.label] = condition.facts.fewshot;
-    counts[condition.label] = {{"original", condition.original}, {"effective", finished.summary.finished - finished.summary.failed}};
+    counts[condition.label] = {{"original", condition.original}, {"effective", documents_of(finished).size()}};
     hashes[condition.label] = task_hash(finished);
     ours[condition.label] = moe_of(finished);
     subtasks[condition.label] = Json::array();

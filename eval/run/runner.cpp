@@ -15,7 +15,7 @@ namespace {
 // So many items may come before the self-test of choices that cannot be told apart.
 constexpr std::size_t kTieTest = 8;
 
-void count(Summary& summary, const Outcome& outcome) {
+void count(Summary& summary, const Item& item, const Outcome& outcome) {
   ++summary.finished;
   const JobResult& result = outcome.result;
   if (outcome.failed()) {
@@ -38,6 +38,13 @@ void count(Summary& summary, const Outcome& outcome) {
   summary.executed.add(result.decode);
   summary.alone.add(result.alone_prefill);
   summary.alone.add(result.alone_decode);
+  const ItemProxies proxies = item_proxies(summary.condition->facts.backend.proxies, item.job, result);
+  summary.proxies.twice_active += proxies.twice_active;
+  summary.proxies.with_attention += proxies.with_attention;
+  summary.proxies.by_component += proxies.by_component;
+  summary.item_seconds += outcome.seconds;
+  summary.joules += outcome.joules.value_or(0);
+  summary.with_energy += outcome.joules ? 1 : 0;
   bool tied = false;
   for (std::size_t i = 0; i < outcome.readings.size(); ++i) {
     const Reading& reading = outcome.readings[i];
@@ -63,6 +70,12 @@ void check_numbers(JobResult& result) {
 }
 
 }  // namespace
+
+Interval accuracy_interval(const Summary& summary, const Tally& tally) {
+  if (tally.scored == 0) return {};
+  const auto scored = static_cast<double>(tally.scored);
+  return wilson_of_share(static_cast<double>(tally.correct) / scored, scored / static_cast<double>(summary.samples));
+}
 
 RunJournal::RunJournal(const std::string& path, const std::function<void(const std::string&)>& warn) {
   journal_ = std::make_unique<Journal>(path, [&](std::string_view line, std::size_t number) {
@@ -106,6 +119,7 @@ Summary run(const Condition& condition, Backend& backend, RunJournal& journal, c
   Summary summary;
   summary.condition = &condition;
   summary.items = items.size();
+  for (const Item& item : items) summary.samples = std::max(summary.samples, static_cast<std::size_t>(item.repeat) + 1);
   if (strategy.kind == Kind::loglikelihood) {
     for (const std::string& metric : strategy.metrics) summary.tallies.push_back({metric});
   } else {
@@ -116,7 +130,7 @@ Summary run(const Condition& condition, Backend& backend, RunJournal& journal, c
     if (!outcome.failed()) {
       outcome.readings = read_answers(task, strategy, *items[index].doc, outcome.result, condition.extractors);
     }
-    count(summary, outcome);
+    count(summary, items[index], outcome);
     outcomes[index] = std::move(outcome);
   };
   const auto record = [&](std::size_t index) {
@@ -148,6 +162,8 @@ Summary run(const Condition& condition, Backend& backend, RunJournal& journal, c
     }
   };
   auto last = start;
+  const auto joules_now = [&] { return hooks.joules ? hooks.joules() : std::nullopt; };
+  std::optional<double> last_joules = joules_now();
   backend.run(
       jobs,
       [&](std::size_t index, JobResult result) {
@@ -157,6 +173,11 @@ Summary run(const Condition& condition, Backend& backend, RunJournal& journal, c
         check_numbers(outcome.result);
         outcome.seconds = std::chrono::duration<double>(now - last).count();
         last = now;
+        const std::optional<double> joules = joules_now();
+        if (joules && last_joules) outcome.joules = *joules - *last_joules;
+        last_joules = joules;
+        const JobResult& ran = outcome.result;
+        summary.ran_tokens += ran.prompt_tokens - std::min(ran.prompt_tokens, ran.shared_tokens) + ran.answer_tokens + ran.thought_tokens;
         summary.seconds = std::chrono::duration<double>(now - start).count();
         take(places[index], std::move(outcome));
         record(places[index]);
@@ -164,6 +185,7 @@ Summary run(const Condition& condition, Backend& backend, RunJournal& journal, c
         self_test(kTieTest);
       },
       hooks.interrupted ? hooks.interrupted : [] { return false; });
+  journal.flush();
   summary.interrupted = summary.finished < summary.items;
   if (!summary.interrupted) self_test(1);
   return summary;

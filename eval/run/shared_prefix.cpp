@@ -17,19 +17,27 @@ const TokenIds& prompt_of(const Job& job) {
   return std::get<GenerateJob>(job).prompt;
 }
 
-SharedPrefix::SharedPrefix(Executor& executor, std::span<const Job> jobs, bool enabled) : executor_(executor) {
-  const ModelSpec& spec = executor.model().spec();
-  if (!enabled || jobs.size() < 2 || std::ranges::any_of(spec.ropes, &RopeSpec::depends_on_length)) return;
-  tokens_ = prompt_of(jobs.front());
+TokenIds common_prompt(std::span<const Job> jobs) {
+  if (jobs.size() < 2) return {};
+  TokenIds tokens = prompt_of(jobs.front());
   for (const Job& job : jobs) {
     const TokenIds& prompt = prompt_of(job);
     std::size_t common = 0;
     // One token of each prompt is left to be fed: it gives the logits.
-    while (common < tokens_.size() && common + 1 < prompt.size() && prompt[common] == tokens_[common]) ++common;
-    tokens_.resize(common);
+    while (common < tokens.size() && common + 1 < prompt.size() && prompt[common] == tokens[common]) ++common;
+    tokens.resize(common);
   }
+  if (tokens.size() < kShortest) tokens.clear();
+  return tokens;
+}
+
+SharedPrefix::SharedPrefix(Executor& executor, std::span<const Job> jobs, bool enabled, std::size_t context)
+    : executor_(executor) {
+  const ModelSpec& spec = executor.model().spec();
+  if (!enabled || std::ranges::any_of(spec.ropes, &RopeSpec::depends_on_length)) return;
+  tokens_ = common_prompt(jobs);
   const bool defined = std::ranges::all_of(tokens_, [&](std::int32_t id) { return id >= 0 && id < spec.vocab; });
-  if (tokens_.size() < kShortest || !defined || static_cast<std::int32_t>(tokens_.size()) >= spec.max_positions) tokens_.clear();
+  if (!defined || tokens_.size() >= context) tokens_.clear();
 }
 
 Sequence SharedPrefix::fork() {

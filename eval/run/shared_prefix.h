@@ -17,8 +17,9 @@ inline constexpr std::size_t kPassRows = 512;
 class SharedPrefix {
  public:
   // The longest common beginning of the jobs' prompts, shorter than each of them. Nothing is shared between fewer
-  // than two jobs, and nothing where a model's rotation depends on a sequence's length.
-  SharedPrefix(Executor& executor, std::span<const Job> jobs, bool enabled);
+  // than two jobs, where a model's rotation depends on a sequence's length, and where none of the prompts fits into
+  // `context` tokens.
+  SharedPrefix(Executor& executor, std::span<const Job> jobs, bool enabled, std::size_t context);
 
   // A sequence that holds the prefix; the first call computes it.
   Sequence fork();
@@ -40,5 +41,9 @@ class SharedPrefix {
 
 // The tokens a job's sequence starts with.
 const TokenIds& prompt_of(const Job& job);
+
+// The longest common beginning of the jobs' prompts, shorter than each of them; empty for fewer than two jobs, and
+// where it is too short to be worth anything.
+TokenIds common_prompt(std::span<const Job> jobs);
 
 }  // namespace moe::eval

@@ -6,6 +6,7 @@
 #include "engine/runtime/generate.h"
 #include "engine/runtime/score.h"
 #include "eval/run/generate_batch.h"
+#include "eval/run/record.h"
 #include "eval/run/score_batch.h"
 #include "models/registry.h"
 #include "tests/eval/fixtures.h"
@@ -96,6 +97,10 @@ TEST_P(Batch, ScoresEqualOneByOneToTheBitAndCostsAddUp) {
             if (rest > 0) form.add(closed_form(model->spec(), length, rest, rest));
           }
           EXPECT_EQ(results[j].alone_prefill.components, form.components) << j;
+          // Latent attention runs in a form of its own; else the component formula is the exact class A.
+          if (model->spec().layers[0].attention.kind == AttentionSpec::Kind::grouped) {
+            EXPECT_EQ(item_proxies(CostProxies(model->spec()), jobs[j], results[j]).by_component, form.total().class_a);
+          }
           executed.add(results[j].prefill);
           shared += results[j].shared_tokens;
         }
@@ -152,7 +157,7 @@ TEST_P(Batch, RepliesEqualOneByOneToTheBitAndCostsAddUp) {
     for (const std::size_t sequences : {1, 7, 64}) {
       for (const bool share : {false, true}) {
         const auto results = collect(jobs.size(), [&](const auto& done) {
-          generate_batch(executor, jobs, rules, options_of(sequences, share), done);
+          generate_batch(executor, team, jobs, rules, options_of(sequences, share), done);
         });
         Costs executed, alone;
         for (std::size_t j = 0; j < jobs.size(); ++j) {
@@ -176,6 +181,63 @@ TEST_P(Batch, RepliesEqualOneByOneToTheBitAndCostsAddUp) {
       }
     }
   }
+}
+
+// Samples of one question: its prompt is computed once, and every sample is what it would be alone.
+TEST_P(Batch, SamplesOfOnePromptShareIt) {
+  const auto model = model_named(GetParam());
+  const int vocab = model->spec().vocab;
+  ReplyRules rules;
+  rules.tokenizer = word_tokenizer(vocab);
+  std::vector<Job> jobs;
+  for (int j = 0; j < 12; ++j) {
+    GenerateJob job;
+    job.prompt = some_ids(23 + j / 5, 1 + j / 5, vocab);  // 5, 5 and 2 samples of three prompts
+    job.max_tokens = 1 + j % 4;
+    job.sampling.temperature = 0.8;
+    job.sampling.seed = static_cast<std::uint64_t>(j);
+    jobs.push_back(job);
+  }
+  kernels::ThreadTeam team(2);
+  Executor executor(model, team);
+  std::vector<JobResult> alone;
+  for (const std::size_t sequences : {1, 3, 64}) {
+    const auto results = collect(jobs.size(), [&](const auto& done) {
+      generate_batch(executor, team, jobs, rules, options_of(sequences, true), done);
+    });
+    if (alone.empty()) alone = results;
+    Costs executed, expected;
+    for (std::size_t j = 0; j < jobs.size(); ++j) {
+      EXPECT_EQ(results[j].response, alone[j].response) << j << " of " << sequences;
+      EXPECT_EQ(results[j].alone_prefill.components, alone[j].prefill.components);
+      EXPECT_EQ(results[j].decode.components, alone[j].decode.components);
+      const bool first = j % 5 == 0 || sequences == 1;
+      EXPECT_EQ(results[j].shared_tokens, first ? 0 : std::get<GenerateJob>(jobs[j]).prompt.size()) << j << " of " << sequences;
+      EXPECT_EQ(results[j].prefill.tokens, first ? std::get<GenerateJob>(jobs[j]).prompt.size() : 0);
+    }
+  }
+}
+
+// Work that does not fit waits; what can never fit is refused by itself.
+TEST(BatchMemory, AdmitsWorkInsteadOfDying) {
+  const auto model = model_named("llama-f32");
+  kernels::ThreadTeam team(1);
+  Executor executor(model, team);
+  const std::size_t block = KvBudget(executor, {}).need(0, 1);
+  EXPECT_EQ(KvBudget(executor, {}).need(30, 3), 2 * block) << "the last block of what is shared is copied";
+  std::vector<Job> jobs;
+  for (int j = 0; j < 12; ++j) jobs.push_back(ScoreJob{some_ids(30, j, 100), {some_ids(3, 20 + j, 100), some_ids(2, 40 + j, 100)}});
+  jobs.push_back(ScoreJob{some_ids(200, 9, 100), {{1}}});
+  BatchOptions options = options_of(64, true);
+  const auto free = collect(jobs.size(), [&](const auto& done) { score_batch(executor, team, jobs, options, done); });
+  options.kv_bytes = 6 * block;  // two of them: a context, and a copy of its block for each choice
+  options.kv_most = 4 * block;
+  Executor small(model, team);
+  const auto tight = collect(jobs.size(), [&](const auto& done) { score_batch(small, team, jobs, options, done); });
+  for (std::size_t j = 0; j + 1 < jobs.size(); ++j) EXPECT_EQ(tight[j].loglikelihoods, free[j].loglikelihoods);
+  EXPECT_EQ(free.back().error, "");
+  EXPECT_THAT(tight.back().error, HasSubstr("memory for keys and values"));
+  EXPECT_LT(small.pool().peak_bytes(), executor.pool().peak_bytes() / 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Batch, ::testing::Values("llama-f32", "qwen3_moe-f32", "gemma3_text-f32", "deepseek_v2-f32"));
@@ -205,7 +267,7 @@ TEST(BatchFaults, FailOneJobAndNoOther) {
     job.max_tokens = 5;
     writes.push_back(job);
   }
-  const auto written = collect(writes.size(), [&](const auto& done) { generate_batch(executor, writes, rules, options, done); });
+  const auto written = collect(writes.size(), [&](const auto& done) { generate_batch(executor, team, writes, rules, options, done); });
   EXPECT_THAT(written[0].error, HasSubstr("expected 1 to 40 tokens, found 60"));
   EXPECT_EQ(written[1].finish_reason, "length");
   EXPECT_EQ(written[2].finish_reason, "context");

@@ -18,7 +18,6 @@ class FakeBackend : public Backend {
     info_.compute = "f32";
     info_.weights = "native";
     info_.threads = 1;
-    info_.active_parameters = 10;
     rules_.encode = [](std::string_view text, bool) { return TokenIds(text.begin(), text.end()); };
   }
   const BackendInfo& info() const override { return info_; }

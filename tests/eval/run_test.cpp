@@ -190,6 +190,70 @@ TEST(Run, SettingsThatChangeTheOutputAreOtherItems) {
   EXPECT_EQ(model.ran, 6u);
 }
 
+// A batch's times must not stand in for a latency, nor the other way round.
+TEST(Run, LatencyAndThroughputNeverShareARecord) {
+  Bench bench;
+  FakeBackend model;
+  bench.run_once(model, "arc_challenge", "lm_eval");
+  model.info_.mode = "latency";
+  model.ran = 0;
+  EXPECT_EQ(bench.run_once(model, "arc_challenge", "lm_eval").reused, 0u);
+  EXPECT_EQ(model.ran, 3u);
+  EXPECT_EQ(bench.run_once(model, "arc_challenge", "lm_eval").reused, 3u);
+  EXPECT_EQ(bench.records()[0]["timing"]["mode"], "throughput");
+  EXPECT_EQ(bench.records()[3]["timing"]["mode"], "latency");
+}
+
+TEST(Run, WhatIsNotTheStrategysOwnIsPartOfTheName) {
+  Bench bench;
+  FakeBackend model;
+  const auto plain = bench.condition(model, "gsm8k", "zero_shot");
+  EXPECT_EQ(plain->label, "gsm8k__zero_shot");
+  bench.options.max_tokens = plain->strategy->max_tokens;
+  EXPECT_EQ(bench.condition(model, "gsm8k", "zero_shot")->label, "gsm8k__zero_shot");
+  bench.options.max_tokens = 7;
+  EXPECT_EQ(bench.condition(model, "arc_challenge", "lm_eval")->label, "arc_challenge") << "nothing is written there";
+  model.info_.router = {4, false};
+  const auto changed = bench.condition(model, "gsm8k", "zero_shot");
+  EXPECT_EQ(changed->label, "gsm8k__zero_shot__max_tokens_7__experts_4__not_renormalised");
+  EXPECT_NE(changed->items[0].key, plain->items[0].key);
+  bench.run_once(model, "gsm8k", "zero_shot");
+  const Json record = bench.records()[0];
+  EXPECT_EQ(record["variant"], "max_tokens_7__experts_4__not_renormalised");
+  EXPECT_EQ(record["router"], Json({{"experts_per_token", 4}, {"renormalise", false}}));
+  EXPECT_EQ(record["strategy"], "zero_shot");
+}
+
+// What else decides a reply: the ids that end it, and a window that may cut it.
+TEST(Run, StopIdsAndATightWindowAreOtherItems) {
+  Bench bench;
+  FakeBackend model;
+  model.info_.context = 100000;
+  bench.run_once(model, "gsm8k", "zero_shot");
+  model.info_.context = 90000;
+  EXPECT_EQ(bench.run_once(model, "gsm8k", "zero_shot").reused, 3u);
+  model.info_.context = 300;
+  EXPECT_EQ(bench.run_once(model, "gsm8k", "zero_shot").reused, 0u);
+  model.info_.stop_ids = {7};
+  EXPECT_EQ(bench.run_once(model, "gsm8k", "zero_shot").reused, 0u);
+}
+
+TEST(Run, EnergyAddsUpAndIsAbsentWhereNotMeasured) {
+  Bench bench;
+  FakeBackend model;
+  double joules = 10;
+  RunHooks hooks;
+  hooks.joules = [&]() -> std::optional<double> { return joules += 2; };
+  const Summary measured = bench.run_once(model, "arc_challenge", "lm_eval", hooks);
+  EXPECT_DOUBLE_EQ(measured.joules, 6);
+  EXPECT_EQ(measured.with_energy, 3u);
+  EXPECT_EQ(bench.records()[1]["energy"], Json({{"joules", 2.0}, {"source", "rapl"}}));
+  EXPECT_DOUBLE_EQ(bench.run_once(model, "arc_challenge", "lm_eval").joules, 6) << "read back";
+  hooks.joules = []() -> std::optional<double> { return std::nullopt; };
+  EXPECT_EQ(bench.run_once(model, "gsm8k", "zero_shot", hooks).with_energy, 0u);
+  EXPECT_FALSE(bench.records()[3].contains("energy"));
+}
+
 TEST(Run, AChangedModelFileIsRefusedWithTheReason) {
   Bench bench;
   FakeBackend model;
@@ -305,10 +369,10 @@ TEST(Run, InterruptionKeepsWhatIsDone) {
 TEST(Run, LimitItemsAndTheirFaults) {
   Bench bench;
   FakeBackend model;
-  bench.options.items = {2, 0};
+  bench.options.items = {{2, ""}, {0, ""}};
   EXPECT_EQ(bench.run_once(model, "arc_challenge", "lm_eval").finished, 2u);
   EXPECT_EQ(bench.records()[0]["doc_id"], 2);
-  bench.options.items = {3};
+  bench.options.items = {{3, ""}};
   EXPECT_THAT(fault_of([&] { bench.run_once(model, "arc_challenge", "lm_eval"); }), HasSubstr("ids below 3"));
   bench.options.items.clear();
   bench.options.extractors = {"strickt"};
@@ -350,6 +414,7 @@ TEST(Results, AreInLmEvalsLayout) {
   EXPECT_DOUBLE_EQ(all["results"]["arc_challenge"]["acc,none"].get<double>(), 2.0 / 3);
   EXPECT_TRUE(all["results"]["arc_challenge"].contains("acc_norm_stderr,none"));
   EXPECT_DOUBLE_EQ(all["results"]["gsm8k__zero_shot"]["exact_match,strict"].get<double>(), 0.5);
+  EXPECT_DOUBLE_EQ(all["results"]["arc_challenge"]["acc_stderr,none"].get<double>(), 1.0 / 3) << "as lm_eval: sample deviation over sqrt(3)";
   EXPECT_EQ(all["n-samples"]["gsm8k__zero_shot"]["effective"], 2);
   EXPECT_EQ(all["total_evaluation_time_seconds"], "1.5");
   EXPECT_EQ(all["moe"]["tasks"]["gsm8k__zero_shot"]["failed"], 1);
@@ -368,6 +433,42 @@ TEST(Results, AreInLmEvalsLayout) {
     EXPECT_EQ(first["doc"]["answerKey"], "B");
   }
   EXPECT_EQ(samples, 1u);
+}
+
+// As lm_eval has repeats: one line a document and filter, all responses in it.
+TEST(Results, SamplesOfADocumentStandInOneLine) {
+  class Alternating : public FakeBackend {
+   public:
+    void run(std::span<const Job> jobs, const std::function<void(std::size_t, JobResult)>& done, const std::function<bool()>& interrupted) override {
+      FakeBackend::run(jobs, [&](std::size_t index, JobResult result) {
+        result.response = result.answer = index % 4 == 0 ? "#### 60" : "#### 1";
+        done(index, std::move(result));
+      }, interrupted);
+    }
+  };
+  Bench bench;
+  Alternating model;
+  bench.options.repeats = 4;
+  bench.options.sampling.temperature = 1;
+  const auto gsm8k = bench.condition(model, "gsm8k", "zero_shot");
+  RunJournal journal(bench.journal_path(), nullptr);
+  std::vector<FinishedCondition> finished(1);
+  finished[0].condition = gsm8k.get();
+  finished[0].summary = run(*gsm8k, model, journal, {}, finished[0].outcomes);
+  prepare_directory(bench.directory / "out");
+  const std::string path = write_results(bench.directory / "out", finished, model.info(), {});
+  const Json all = parse_json(read_all(path), path, "");
+  EXPECT_EQ(all["n-samples"]["gsm8k__zero_shot"]["effective"], 3);
+  EXPECT_DOUBLE_EQ(all["results"]["gsm8k__zero_shot"]["exact_match,strict"].get<double>(), 0.25 / 3) << "one of four samples of one item";
+  for (const auto& entry : std::filesystem::directory_iterator(bench.directory / "out")) {
+    if (entry.path().filename().string().rfind("samples_", 0) != 0) continue;
+    const std::string text = read_all(entry.path().string());
+    EXPECT_EQ(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')), 3 * gsm8k->extractors.size());
+    const Json first = parse_json(text.substr(0, text.find('\n')), "samples", "");
+    EXPECT_EQ(first["resps"], Json({{"#### 60", "#### 1", "#### 1", "#### 1"}}));
+    EXPECT_EQ(first["filtered_resps"], Json({"60", "1", "1", "1"}));
+    EXPECT_EQ(first["exact_match"], 0.25);
+  }
 }
 
 TEST(Results, AnUnwritableDirectoryIsSaidFirst) {

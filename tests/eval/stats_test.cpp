@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "eval/run/runner.h"
 #include "eval/util/pattern.h"
 #include "tests/eval/fixtures.h"
 
@@ -24,9 +25,14 @@ TEST(Wilson, EqualsScipy) {
   EXPECT_EQ(wilson(0, 0).high, 1.0);
 }
 
-TEST(MeanStderr, EqualsLmEval) {
-  EXPECT_NEAR(mean_stderr(31, 100), 0.04648231987117, 1e-12);
-  EXPECT_TRUE(std::isnan(mean_stderr(1, 1)));
+TEST(Wilson, SamplesOfOneItemDoNotPassForMoreItems) {
+  Summary summary;
+  Tally tally;
+  tally.scored = 400, tally.correct = 124;
+  summary.samples = 4;
+  EXPECT_DOUBLE_EQ(accuracy_interval(summary, tally).low, wilson(31, 100).low);
+  EXPECT_DOUBLE_EQ(accuracy_interval(summary, tally).high, wilson(31, 100).high);
+  EXPECT_EQ(accuracy_interval(summary, {}).high, 1.0);
 }
 
 TEST(Pattern, FindsAsPythonDoes) {
