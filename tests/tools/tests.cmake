@@ -26,3 +26,9 @@ endif()
 if(TARGET test_tools)
   add_dependencies(test_tools ${MOE_PROGRAMS})
 endif()
+# What a program shows is tested without running it.
+if(TARGET test_tools_moe_eval_run)
+  target_sources(test_tools_moe_eval_run PRIVATE
+    "${PROJECT_SOURCE_DIR}/tools/moe_eval/live_table.cpp" "${PROJECT_SOURCE_DIR}/tools/moe_eval/table.cpp")
+  target_link_libraries(test_tools_moe_eval_run PRIVATE moe_tools_common)
+endif()

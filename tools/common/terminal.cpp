@@ -27,4 +27,10 @@ int terminal_width(std::FILE* stream) {
   return 80;
 }
 
+int terminal_height(std::FILE* stream) {
+  winsize size{};
+  if (ioctl(fileno(stream), TIOCGWINSZ, &size) == 0 && size.ws_row > 0) return size.ws_row;
+  return 24;
+}
+
 }  // namespace moe::tools

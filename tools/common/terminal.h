@@ -12,5 +12,7 @@ bool can_redraw(std::FILE* stream);
 bool use_color(std::FILE* stream);
 // Columns; 80 where it cannot be told.
 int terminal_width(std::FILE* stream);
+// Lines; 24 where it cannot be told.
+int terminal_height(std::FILE* stream);
 
 }  // namespace moe::tools

@@ -1,4 +1,4 @@
-// moe-eval ls and validate: what can be run, and whether a run would start.
+// moe-eval ls: what can be run.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -16,7 +16,7 @@ using namespace moe::eval;
 
 void add_selection_flags(CLI::App& app, Selection& s) {
   app.add_option("--tasks", s.tasks, "Tasks, separated by commas: NAME, or NAME:STRATEGY (see 'moe-eval ls')")->delimiter(',');
-  app.add_option("--strategy", s.strategies, "Prompting strategies for the tasks named without one (default: each task's own)")
+  app.add_option("--strategy,--strategies", s.strategies, "Prompting strategies for the tasks named without one (default: each task's own)")
       ->delimiter(',');
   app.add_option("--include", s.include, "Directory of further task files; may be given again")->allow_extra_args(false);
   app.add_option("--data", s.data, "Directory of benchmark files, or several separated by ':'; MOE_DATA is searched after it");
@@ -57,62 +57,6 @@ Command add_list_command(CLI::App& app) {
             for (const Chain& chain : extractor_chains()) fmt::print("    {:<18}{}\n", chain.name, chain.summary);
             return kDone;
           }};
-}
-
-namespace {
-
-// Everything of a run but the model: files read, prompts built.
-int validate(const Selection& selection) {
-  const TaskRegistry registry(selection.include);
-  Selection all = selection;
-  std::vector<std::pair<const Task*, const Strategy*>> chosen;
-  if (all.tasks.empty()) {
-    for (const Task& task : registry.tasks()) {
-      for (const Strategy& strategy : task.strategies) chosen.emplace_back(&task, &strategy);
-    }
-  } else {
-    chosen = choose(registry, all);
-  }
-  const std::vector<std::string> directories = data_directories(selection.data);
-  std::size_t faults = 0;
-  for (const auto& [task, strategy] : chosen) {
-    const std::string name = label(*task, *strategy);
-    try {
-      Dataset data = load_split(task->dataset, task->eval_split, directories);
-      const auto warnings = data.warnings;
-      Dataset pool;
-      const ExampleSampler sampler = strategy->fewshot.sampler;
-      if (strategy->fewshot.count > 0 && (sampler == ExampleSampler::first || sampler == ExampleSampler::random)) {
-        pool = load_split(task->dataset, strategy->fewshot.split, directories);
-      }
-      const PromptBuilder builder(*task, *strategy, data.docs, &pool.docs, {}, nullptr);
-      std::size_t bytes = 0, longest = 0;
-      for (std::size_t i = 0; i < data.docs.size(); ++i) {
-        const std::size_t size = builder.build(i).text.size();
-        bytes += size;
-        longest = std::max(longest, size);
-      }
-      fmt::print("{}: ok, {} items of {}; prompts of {} bytes on average, {} at most\n", name, data.docs.size(), data.file,
-                 bytes / data.docs.size(), longest);
-      for (const std::string& warning : warnings) print_warning("moe-eval", warning);
-      if (chosen.size() == 1) fmt::print("--- first prompt ---\n{}\n--- end ---\n", builder.build(0).text);
-    } catch (const Error& error) {
-      ++faults;
-      fmt::print("{}: {}\n", name, error.what());
-    }
-  }
-  if (faults == 0) return kDone;
-  print_error("moe-eval", fmt::format("{} of {} conditions cannot run", faults, chosen.size()));
-  return kFailure;
-}
-
-}  // namespace
-
-Command add_validate_command(CLI::App& app) {
-  auto selection = std::make_shared<Selection>();
-  CLI::App* sub = app.add_subcommand("validate", "Check task files and data, and show a prompt, without running a model");
-  add_selection_flags(*sub, *selection);
-  return {sub, [selection] { return validate(*selection); }};
 }
 
 }  // namespace moe::tools

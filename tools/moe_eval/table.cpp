@@ -16,6 +16,25 @@ namespace {
 double share(std::size_t part, std::size_t whole) { return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole); }
 std::string percent(double value) { return fmt::format("{:.1f}", 100 * value); }
 
+// Times of items that ran alone are latencies; those of batches are shares of a run's wall time. They never stand in
+// one column.
+bool alone(const FinishedCondition& finished) { return finished.condition->facts.backend.mode == "latency"; }
+
+std::string time_heading(const std::vector<FinishedCondition>& conditions) {
+  return !conditions.empty() && alone(conditions.front()) ? "latency s" : "wall s an item";
+}
+
+double time_of_an_item(const FinishedCondition& finished) {
+  double seconds = 0;
+  std::size_t items = 0;
+  for (const auto& outcome : finished.outcomes) {
+    if (!outcome || outcome->failed()) continue;
+    ++items;
+    seconds += alone(finished) ? outcome->result.prefill_s + outcome->result.decode_s : outcome->seconds;
+  }
+  return items == 0 ? 0 : seconds / static_cast<double>(items);
+}
+
 std::string format_rows(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> width;
   for (const auto& row : rows) {
@@ -49,14 +68,17 @@ std::string short_number(double value) {
 
 std::string result_table(const std::vector<FinishedCondition>& conditions) {
   std::vector<std::vector<std::string>> rows = {{"task", "chain", "n", "correct %", "95 % interval", "of completed %",
-                                                 "truncated %", "unparsed %", "empty %", "FLOPs an item", "tokens an item"}};
+                                                 "truncated %", "unparsed %", "empty %", "FLOPs an item", "tokens an item",
+                                                 time_heading(conditions)}};
+  const bool energy = std::ranges::any_of(conditions, [](const FinishedCondition& one) { return one.summary.with_energy > 0; });
+  if (energy) rows[0].emplace_back("joules an item");
   std::string loud;
   for (const FinishedCondition& finished : conditions) {
     const Summary& s = finished.summary;
     const std::size_t ran = s.finished - s.failed;
     const bool scored = finished.condition->strategy->kind == Kind::loglikelihood;
     for (const Tally& tally : s.tallies) {
-      const Interval interval = wilson(tally.correct, tally.scored);
+      const Interval interval = accuracy_interval(s, tally);
       const Flops flops = s.executed.total();
       const double items = static_cast<double>(std::max<std::size_t>(ran, 1));
       const auto tokens = s.prompt_tokens + s.answer_tokens + s.thought_tokens;
@@ -67,7 +89,8 @@ std::string result_table(const std::vector<FinishedCondition>& conditions) {
                       scored ? "-" : percent(share(s.truncated, ran)), scored ? "-" : percent(share(tally.unparsed, ran)),
                       scored ? "-" : percent(share(s.empty, ran)),
                       short_number(static_cast<double>(flops.class_a + flops.class_b) / items),
-                      fmt::format("{:.0f}", static_cast<double>(tokens) / items)});
+                      fmt::format("{:.0f}", static_cast<double>(tokens) / items), fmt::format("{:.2f}", time_of_an_item(finished))});
+      if (energy) rows.back().push_back(s.with_energy == 0 ? "-" : fmt::format("{:.1f}", s.joules / static_cast<double>(s.with_energy)));
     }
     const std::string& name = finished.condition->label;
     if (share(s.truncated, ran) > kLoudTruncation) {

@@ -1,0 +1,117 @@
+"""Sweeps, item lists, samples, latency and checks beforehand, through the program.
+
+python3 tests/eval/sweep.py MOE_EVAL MOE_CONVERT MODEL DATA
+
+Exit code 77 (skipped) where the model or the data is absent.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from journals import essence, records, results
+
+EVAL, CONVERT, MODEL, DATA = sys.argv[1:5]
+
+
+def run(*arguments, code=0, command="run"):
+    done = subprocess.run([EVAL, command, *map(str, arguments)], check=False, capture_output=True, text=True, timeout=300)
+    if done.returncode != code:
+        sys.exit(f"{arguments}: exit code {done.returncode}, expected {code}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def check(condition, what):
+    if not condition:
+        sys.exit(f"failed: {what}")
+
+
+def sweeps(scratch):
+    """Models x routers x tasks x budgets from a file; the command line wins over the file."""
+    sparse = scratch / "sparse"
+    subprocess.run([CONVERT, MODEL, sparse, "--upcycle", "4:2"], check=True, stdout=subprocess.DEVNULL)
+    file = scratch / "sweep.json"
+    plan = {"models": [MODEL, str(sparse)], "tasks": ["arc_challenge", "gsm8k:zero_shot"], "experts_per_token": ["own", 1, 2],
+            "max_tokens": [4, 8], "limit": 6, "data": DATA, "output_path": str(scratch / "sweep"), "threads": 1}
+    file.write_text(json.dumps(plan))
+    checked = run("--sweep", file, command="validate")
+    for part in ("memory:", "time:", "prompts of", "gsm8k__zero_shot__max_tokens_8__experts_1: 6 items"):
+        check(part in checked.stdout, f"validate says {part}: {checked.stdout}")
+    first = run("--sweep", file)
+    check("left out of this axis" in first.stderr and "dense" in first.stderr, "a dense model runs as it is, and says so")
+    scores = results(scratch / "sweep")
+    dense, moe = (next(scores[name] for name in scores if name.endswith(end)) for end in ("hf", "sparse"))
+    check(sorted(dense) == ["arc_challenge", "gsm8k__zero_shot__max_tokens_4", "gsm8k__zero_shot__max_tokens_8"], dense.keys())
+    check(sorted(moe) == sorted([*dense, *(name + "__experts_1" for name in dense)]), moe.keys())
+    found = records(scratch / "sweep")
+    check(len(found) == 18 + 36, f"{len(found)} records")
+    k1 = [r for r in found.values() if r["router"]["experts_per_token"] == 1]
+    own = [r for r in found.values() if r["model"] == str(sparse) and not r["variant"].endswith("experts_1")]
+    check(len(k1) == 18 and len(own) == 18, "half of the sparse model's records are the changed router's")
+    check(k1[0]["cost"]["as_if_alone"]["prefill"]["components"]["experts"]["class_a"] * 2
+          == own[0]["cost"]["as_if_alone"]["prefill"]["components"]["experts"]["class_a"], "one expert in place of two: half the work")
+    again = run("--sweep", file, "--limit", 3)
+    check(len(records(scratch / "sweep")) == 54 and "stand in the journal already" in again.stderr, "nothing runs twice")
+    file.write_text(json.dumps({**plan, "colour": "red"}))
+    check("colour" in run("--sweep", file, code=1).stderr, "an unknown key is named")
+    file.write_text(json.dumps({**plan, "batch_size": "many"}))
+    check("batch_size" in run("--sweep", file, code=1).stderr, "a value that makes no sense is named")
+    run("-m", MODEL, "--tasks", "arc_challenge", "--data", DATA, "--experts-per-token", 2, "-o", scratch / "none", code=2)
+
+
+def one_model(scratch):
+    small = ["-m", MODEL, "--data", DATA, "--max-tokens", 6]
+    base = [*small, "-c", 1024]
+    tasks = ["--tasks", "arc_challenge,gsm8k:few_shot_cot", "--limit", 12]
+    # To the bit alike, however it is worked off.
+    for place, flags in (("a", ["-t", 1]), ("b", ["-t", 1, "--batch-size", 7]), ("c", ["-t", 2, "--no-share-prefix"]), ("d", ["-t", 2, "--batch-size", 2])):
+        run(*base, *tasks, "-o", scratch / place, *flags)
+        check(essence(scratch / place) == essence(scratch / "a"), f"{flags} changes nothing")
+    # One at a time: the same answers, and records of its own.
+    done = run(*base, *tasks, "-o", scratch / "a", "--latency")
+    check("latency s" in done.stdout and "wall s an item" not in done.stdout, "the column is a latency")
+    modes = {}
+    for record in records(scratch / "a").values():
+        modes.setdefault(record["timing"]["mode"], {})[record["task"], record["doc_id"]] = (record["response"], record["loglikelihoods"])
+        check(record["timing"]["mode"] == "throughput" or record["tokens"]["shared"] == 0, "nothing is shared")
+    check(len(modes["latency"]) == 24 and modes["latency"] == modes["throughput"], "latency and throughput agree")
+    # Executed and shared work add up to all of it; a scored item has its context once an item, and alone once a choice.
+    written = [r for r in records(scratch / "b").values() if r["task"] == "gsm8k"]
+    check(sum(r["tokens"]["shared"] > 0 for r in written) == 11, "the examples are computed once")
+    # Item lists.
+    (scratch / "list.txt").write_text("5, 3\n3")
+    (scratch / "study.jsonl").write_text('{"sample_id": 2}\n')
+    run(*base, "--tasks", "arc_challenge,gsm8k:zero_shot", "--items", scratch / "list.txt", "--items", f"gsm8k={scratch / 'study.jsonl'}", "-o", scratch / "items")
+    check(sorted((r["task"], r["doc_id"]) for r in records(scratch / "items").values())
+          == [("arc_challenge", 3), ("arc_challenge", 5), ("gsm8k", 2)], "the listed items ran")
+    # Samples: their own records, one prompt.
+    samples = [*base, "--tasks", "gsm8k:zero_shot", "--limit", 3, "--repeats", 4, "--temp", 0.9]
+    run(*samples, "-o", scratch / "samples")
+    found = list(records(scratch / "samples").values())
+    check(sorted(r["repeat"] for r in found if r["doc_id"] == 1) == [0, 1, 2, 3], "four samples an item")
+    check(len({r["response"] for r in found}) > 3, "samples differ")
+    check(sum(r["tokens"]["shared"] == len(r["prompt_tokens"]) for r in found) == 9, "a prompt is computed once for all its samples")
+    run(*samples, "--batch-size", 1, "-o", scratch / "one")
+    alone = {(r["doc_id"], r["repeat"]): r["response"] for r in records(scratch / "one").values()}
+    check(all(alone[r["doc_id"], r["repeat"]] == r["response"] for r in found), "samples are those of one at a time")
+    # Items that fail: exit code 3, and they are tried again.
+    for _ in range(2):
+        failed = run(*small, "--tasks", "gsm8k:zero_shot", "--limit", 2, "-c", 8, "-o", scratch / "short", code=3)
+        check("FAILED" in failed.stdout, "failures are loud")
+    check("CUT OFF" in run(*base, "--tasks", "gsm8k:zero_shot", "--limit", 2, "-o", scratch / "a").stdout, "so is truncation")
+
+
+def main():
+    if not (os.path.isdir(MODEL) and os.path.isdir(DATA)):
+        print("skipped: needs a model and the public data sets")
+        sys.exit(77)
+    for part in (sweeps, one_model):
+        with tempfile.TemporaryDirectory() as scratch:
+            part(pathlib.Path(scratch))
+    print("sweeps, lists, samples and latency as expected")
+
+
+main()
