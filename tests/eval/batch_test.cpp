@@ -2,6 +2,8 @@
 // and without a shared prefix; costs equal the closed forms and add up.
 #include <fmt/format.h>
 
+#include <set>
+
 #include "engine/model/closed_form.h"
 #include "engine/runtime/generate.h"
 #include "engine/runtime/score.h"
@@ -50,6 +52,21 @@ std::vector<JobResult> collect(std::size_t count, const std::function<void(const
   return results;
 }
 
+// A context once, and what continuations need beyond it: every distinct beginning once, or each continuation by itself.
+Costs work_of(const ModelSpec& spec, const ScoreJob& job, bool beginnings_once) {
+  const auto length = static_cast<std::int64_t>(job.context.size());
+  Costs work = closed_form(spec, 0, length, 1);
+  std::set<TokenIds> seen;
+  for (const TokenIds& one : job.continuations) {
+    for (std::size_t fed = 1; fed < one.size(); ++fed) {
+      const TokenIds beginning(one.begin(), one.begin() + static_cast<std::ptrdiff_t>(fed));
+      if (beginnings_once && !seen.insert(beginning).second) continue;
+      work.add(closed_form(spec, length + static_cast<std::int64_t>(fed) - 1, 1, 1));
+    }
+  }
+  return work;
+}
+
 BatchOptions options_of(std::size_t sequences, bool share) {
   BatchOptions options;
   options.sequences = sequences;
@@ -69,6 +86,12 @@ TEST_P(Batch, ScoresEqualOneByOneToTheBitAndCostsAddUp) {
     ScoreJob job;
     job.context = joined(head, some_ids(1 + 7 * j, j + 1, vocab));
     for (int c = 0; c < 2 + j % 4; ++c) job.continuations.push_back(some_ids(1 + (j + c) % 6, 50 + j * 7 + c, vocab));
+    // Some begin alike: one is the beginning of another, one parts from it midway, one stands there twice.
+    const TokenIds common = some_ids(4, 90 + j, vocab);
+    job.continuations.push_back(common);
+    job.continuations.push_back(joined(common, some_ids(1 + j % 3, 95 + j, vocab)));
+    job.continuations.push_back(joined(some_ids(2, 90 + j, vocab), some_ids(2, 99 + j, vocab)));
+    job.continuations.push_back(common);
     jobs.push_back(job);
   }
   std::vector<std::vector<double>> expected;
@@ -83,7 +106,7 @@ TEST_P(Batch, ScoresEqualOneByOneToTheBitAndCostsAddUp) {
         if (expected.empty()) {
           for (const JobResult& result : results) expected.push_back(result.loglikelihoods);
         }
-        Costs executed, alone;
+        Costs executed, expected_work;
         std::uint64_t shared = 0;
         for (std::size_t j = 0; j < jobs.size(); ++j) {
           ASSERT_EQ(results[j].error, "");
@@ -102,8 +125,11 @@ TEST_P(Batch, ScoresEqualOneByOneToTheBitAndCostsAddUp) {
             EXPECT_EQ(item_proxies(CostProxies(model->spec()), jobs[j], results[j]).by_component, form.total().class_a);
           }
           executed.add(results[j].prefill);
+          executed.add(closed_form(model->spec(), 0, static_cast<std::int64_t>(results[j].shared_tokens), 0));
+          expected_work.add(work_of(model->spec(), job, share));
           shared += results[j].shared_tokens;
         }
+        EXPECT_EQ(executed.components, expected_work.components) << "executed and shared work add up";
         // Shared tokens are all but the first job's share of the head.
         const bool shares = share && sequences > 1;
         EXPECT_EQ(shared > 0, shares && !std::ranges::any_of(model->spec().ropes, &RopeSpec::depends_on_length));

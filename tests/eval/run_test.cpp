@@ -465,7 +465,7 @@ TEST(Results, SamplesOfADocumentStandInOneLine) {
     const std::string text = read_all(entry.path().string());
     EXPECT_EQ(static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')), 3 * gsm8k->extractors.size());
     const Json first = parse_json(text.substr(0, text.find('\n')), "samples", "");
-    EXPECT_EQ(first["resps"], Json({{"#### 60", "#### 1", "#### 1", "#### 1"}}));
+    EXPECT_EQ(first["resps"], Json::array({Json::array({"#### 60", "#### 1", "#### 1", "#### 1"})}));
     EXPECT_EQ(first["filtered_resps"], Json({"60", "1", "1", "1"}));
     EXPECT_EQ(first["exact_match"], 0.25);
   }

@@ -65,6 +65,21 @@ class Stored : public ::testing::Test {
 
 constexpr const char* kHeader = "dataset_name,strategy,sample_id,question,gold_answer,response_text\n";
 
+// Other budgets are other regimes, and a latency run answers again what a batch answered.
+TEST_F(Stored, ASweepsJournalKeepsItsRegimesApart) {
+  const std::string record =
+      R"({"model":"m","task":"gsm8k","strategy":"cot","doc_id":1,"response":"#### 5","target":"5","finish_reason":"stop")";
+  const std::vector<StoredResponse> rows =
+      read(write("journal.jsonl", record + "}\n" + record + R"(,"variant":"max_tokens_8","timing":{"mode":"throughput"}})" + "\n" +
+                                      record + R"(,"variant":"","timing":{"mode":"latency"}})" + "\n" +
+                                      record + R"(,"timing":{"mode":7}})" + "\n"));
+  ASSERT_EQ(rows.size(), 4u);
+  EXPECT_EQ(rows[0].strategy, "cot");
+  EXPECT_EQ(rows[1].strategy, "cot__max_tokens_8");
+  EXPECT_EQ(rows[2].strategy, "cot__latency");
+  EXPECT_EQ(rows[3].strategy, "cot");
+}
+
 TEST_F(Stored, CsvWithQuotedLineEndsPlainAndPacked) {
   const std::string text =
       std::string(kHeader) +
