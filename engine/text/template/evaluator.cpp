@@ -331,19 +331,19 @@ Value Interpreter::call_macro(const Macro& macro, Scope* scope, Arguments& argum
   }
   Value caller;
   const bool has_caller = macro.uses_caller && take_keyword("caller", caller) && !caller.is_none();
-  const std::string shown = macro.anonymous ? "None" : string_repr(macro.name);
+  const auto shown = [&macro] { return macro.anonymous ? "None" : string_repr(macro.name); };
   if (!macro.uses_kwargs && !keywords.empty()) {
     if (keywords.front().first == "caller") {
       throw Failure(
           fmt::format("macro {} was invoked with two values for the special caller argument. "
                       "This is most likely a bug.",
-                      shown));
+                      shown()));
     }
     throw Failure(
-        fmt::format("macro {} takes no keyword argument {}", shown, string_repr(keywords.front().first)));
+        fmt::format("macro {} takes no keyword argument {}", shown(), string_repr(keywords.front().first)));
   }
   if (!macro.uses_varargs && positional.size() > count) {
-    throw Failure(fmt::format("macro {} takes not more than {} argument(s)", shown, count));
+    throw Failure(fmt::format("macro {} takes not more than {} argument(s)", shown(), count));
   }
   if (macro.uses_caller) {
     inner.set(caller_symbol_, has_caller ? caller : heap_.undefined_hint("No caller defined"));
