@@ -9,6 +9,7 @@
 
 #include "engine/base/error.h"
 #include "engine/convert/pre_tokenizers.h"
+#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {
@@ -26,34 +27,6 @@ constexpr const char* kSpaceMark = "\u2581";  // stands for a space in sentencep
 
 bool continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
-// True for well-formed UTF-8: no overlong forms, surrogates, or code points beyond U+10FFFF.
-bool valid_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    const std::size_t length = lead < 0x80   ? 1
-                               : lead < 0xc2 ? 0
-                               : lead < 0xe0 ? 2
-                               : lead < 0xf0 ? 3
-                               : lead < 0xf5 ? 4
-                                             : 0;
-    if (length == 0 || i + length > text.size()) return false;
-    std::uint32_t code = length == 1 ? lead : lead & (0x7fu >> length);
-    for (std::size_t k = 1; k < length; ++k) {
-      if (!continuation(text[i + k])) return false;
-      code = (code << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3fu);
-    }
-    if ((length == 3 && code < 0x800) || (length == 4 && (code < 0x10000 || code > 0x10ffff))) return false;
-    if (code >= 0xd800 && code <= 0xdfff) return false;
-    i += length;
-  }
-  return true;
-}
-
-std::size_t code_points(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return !continuation(c); }));
-}
-
 std::string token_name(std::size_t id) { return fmt::format("token {}", id); }
 
 // Ids by text. Every token must be UTF-8 (JSON knows nothing else) and appear once.
@@ -62,7 +35,7 @@ std::unordered_map<std::string_view, std::size_t> index_tokens(const Vocabulary&
   out.reserve(vocabulary.tokens.size());
   for (std::size_t id = 0; id < vocabulary.tokens.size(); ++id) {
     const std::string& token = vocabulary.tokens[id];
-    if (!valid_utf8(token)) fail(vocabulary, token_name(id), "text in UTF-8", "other bytes");
+    if (!utf8::valid(token)) fail(vocabulary, token_name(id), "text in UTF-8", "other bytes");
     const auto [at, added] = out.emplace(token, id);
     if (!added) {
       fail(vocabulary, token_name(id), "a text of its own",
@@ -255,7 +228,7 @@ void check(const Vocabulary& vocabulary) {
   check_id(vocabulary.unk, "unknown token");
   check_id(vocabulary.pad, "padding token");
   for (const std::int64_t id : vocabulary.more_eos) check_id(id, "end-of-turn token");
-  if (!valid_utf8(vocabulary.chat_template))
+  if (!utf8::valid(vocabulary.chat_template))
     fail(vocabulary, "chat template", "text in UTF-8", "other bytes");
   if (vocabulary.family == VocabularyFamily::byte_level &&
       !pre_tokenizer_traits(vocabulary.pre_tokenizer).known) {
@@ -326,7 +299,7 @@ Merges implied_merges(const std::vector<std::string>& tokens, const std::vector<
     if (!takes_part(id)) continue;
     const std::string_view token = tokens[id];
     const std::size_t first = cuts.size();
-    const std::size_t length = code_points(token);
+    const std::size_t length = utf8::count(token);
     // A token is at most a few dozen characters in any real vocabulary; a hostile one must not make this
     // quadratic.
     if (length > 1024) continue;

@@ -76,21 +76,14 @@ std::string clean_up_spaces(std::string text) {
 Decoder::Decoder(const nlohmann::json& json, std::string_view file) {
   if (json.is_null()) return;
   present_ = true;
-  add(json, file, 0);
+  jf::each_step(json, "decoders", file, "decoder", steps_, max_steps,
+                [&](const nlohmann::json& step, const std::string& type) { add(step, type, file); });
   plan();
 }
 
-void Decoder::add(const nlohmann::json& json, std::string_view file, int depth) {
+void Decoder::add(const nlohmann::json& json, const std::string& type, std::string_view file) {
   const std::string thing = "decoder";
-  if (steps_.size() >= max_steps)
-    throw Error(ErrorKind::limit,
-                Fault{std::string(file), thing, fmt::format("at most {} steps", max_steps), "more"});
-  const std::string& type = jf::type_of(json, file, thing);
-  if (type == "Sequence") {
-    const auto& list = jf::need(json, "decoders", file, thing);
-    if (!list.is_array()) jf::wrong(file, thing + ".decoders", "an array", list);
-    for (const auto& each : list) add(each, file, depth + 1);
-  } else if (type == "ByteLevel") {
+  if (type == "ByteLevel") {
     steps_.push_back({ByteLevel{}});
   } else if (type == "ByteFallback") {
     steps_.push_back({ByteFallback{}});

@@ -69,7 +69,7 @@ class Decoder {
     bool fused = false;    // its input is one text, in parts
     bool streams = false;  // a fusing step that can pass parts on at once, as nothing later needs the whole
   };
-  void add(const nlohmann::json& json, std::string_view file, int depth);
+  void add(const nlohmann::json& json, const std::string& type, std::string_view file);
   void plan();
 
   void push_from(std::size_t i, State& state, std::string_view token, std::string& out) const;

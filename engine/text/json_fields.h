@@ -67,4 +67,19 @@ inline const std::string& type_of(const nlohmann::json& object, std::string_view
                                             std::string(known), fmt::format("'{}'", found)});
 }
 
+// One stage of a tokenizer (`thing`): calls add(step, type) for the object itself or, where its type is "Sequence",
+// for each of those in its array `list`, however deep. `steps` is what `add` fills, with at most `most` of them.
+template <typename Steps, typename Add>
+void each_step(const nlohmann::json& json, const char* list, std::string_view file, const std::string& thing,
+               const Steps& steps, std::size_t most, const Add& add) {
+  if (steps.size() >= most) {
+    throw Error(ErrorKind::limit, Fault{std::string(file), thing, fmt::format("at most {} steps", most), "more"});
+  }
+  const std::string& type = type_of(json, file, thing);
+  if (type != "Sequence") return add(json, type);
+  const auto& parts = need(json, list, file, thing);
+  if (!parts.is_array()) wrong(file, fmt::format("{}.{}", thing, list), "an array", parts);
+  for (const auto& each : parts) each_step(each, list, file, thing, steps, most, add);
+}
+
 }  // namespace moe::json_fields

@@ -85,20 +85,15 @@ bool is_chinese(char32_t c) {
 
 }  // namespace
 
-Normalizer::Normalizer(const nlohmann::json& json, std::string_view file) { add(json, file, 0); }
+Normalizer::Normalizer(const nlohmann::json& json, std::string_view file) {
+  if (json.is_null()) return;
+  jf::each_step(json, "normalizers", file, "normalizer", steps_, max_steps,
+                [&](const nlohmann::json& step, const std::string& type) { add(step, type, file); });
+}
 
-void Normalizer::add(const nlohmann::json& json, std::string_view file, int depth) {
+void Normalizer::add(const nlohmann::json& json, const std::string& type, std::string_view file) {
   const std::string thing = "normalizer";
-  if (json.is_null() && depth == 0) return;
-  if (steps_.size() >= max_steps)
-    throw Error(ErrorKind::limit,
-                Fault{std::string(file), thing, fmt::format("at most {} steps", max_steps), "more"});
-  const std::string& type = jf::type_of(json, file, thing);
-  if (type == "Sequence") {
-    const auto& list = jf::need(json, "normalizers", file, thing);
-    if (!list.is_array()) jf::wrong(file, thing + ".normalizers", "an array", list);
-    for (const auto& each : list) add(each, file, depth + 1);
-  } else if (type == "NFC") {
+  if (type == "NFC") {
     steps_.emplace_back(UnicodeForm{unicode::Form::nfc});
   } else if (type == "NFD") {
     steps_.emplace_back(UnicodeForm{unicode::Form::nfd});

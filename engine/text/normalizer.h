@@ -69,7 +69,7 @@ class Normalizer {
   using Step = std::variant<UnicodeForm, Lowercase, Strip, StripAccents, Replace, Prepend, ByteLevel, Nmt,
                             Bert, std::shared_ptr<const Precompiled>>;
 
-  void add(const nlohmann::json& json, std::string_view file, int depth);
+  void add(const nlohmann::json& json, const std::string& type, std::string_view file);
   static std::shared_ptr<const Precompiled> read_charsmap(std::string_view base64, std::string_view file);
 
   static void run(const UnicodeForm& step, std::string& text, std::size_t& zero);

@@ -27,7 +27,11 @@ std::int32_t read_pair(const nlohmann::json& json, const char* key, std::string_
 
 }  // namespace
 
-PostProcessor::PostProcessor(const nlohmann::json& json, std::string_view file) { add(json, file, 0); }
+PostProcessor::PostProcessor(const nlohmann::json& json, std::string_view file) {
+  if (json.is_null()) return;
+  jf::each_step(json, "processors", file, "post_processor", steps_, max_steps,
+                [&](const nlohmann::json& step, const std::string& type) { add(step, type, file); });
+}
 
 PostProcessor PostProcessor::around(std::optional<std::int32_t> bos, std::optional<std::int32_t> eos) {
   Template parts;
@@ -39,18 +43,9 @@ PostProcessor PostProcessor::around(std::optional<std::int32_t> bos, std::option
   return out;
 }
 
-void PostProcessor::add(const nlohmann::json& json, std::string_view file, int depth) {
+void PostProcessor::add(const nlohmann::json& json, const std::string& type, std::string_view file) {
   const std::string thing = "post_processor";
-  if (json.is_null() && depth == 0) return;
-  if (steps_.size() >= max_steps)
-    throw Error(ErrorKind::limit,
-                Fault{std::string(file), thing, fmt::format("at most {} steps", max_steps), "more"});
-  const std::string& type = jf::type_of(json, file, thing);
-  if (type == "Sequence") {
-    const auto& list = jf::need(json, "processors", file, thing);
-    if (!list.is_array()) jf::wrong(file, thing + ".processors", "an array", list);
-    for (const auto& each : list) add(each, file, depth + 1);
-  } else if (type == "TemplateProcessing") {
+  if (type == "TemplateProcessing") {
     steps_.emplace_back(read_template(json, file));
   } else if (type == "BertProcessing") {
     steps_.emplace_back(Around{read_pair(json, "cls", file), read_pair(json, "sep", file), false});

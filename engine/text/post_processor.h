@@ -38,7 +38,7 @@ class PostProcessor {
   };
   using Step = std::variant<Template, Around>;
 
-  void add(const nlohmann::json& json, std::string_view file, int depth);
+  void add(const nlohmann::json& json, const std::string& type, std::string_view file);
   static Template read_template(const nlohmann::json& json, std::string_view file);
 
   std::vector<Step> steps_;

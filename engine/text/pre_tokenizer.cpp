@@ -86,20 +86,15 @@ class PreTokenizer::Splitter {
   std::size_t begin_ = 0, end_ = 0;
 };
 
-PreTokenizer::PreTokenizer(const nlohmann::json& json, std::string_view file) { add(json, file, 0); }
+PreTokenizer::PreTokenizer(const nlohmann::json& json, std::string_view file) {
+  if (json.is_null()) return;
+  jf::each_step(json, "pretokenizers", file, "pre_tokenizer", steps_, max_steps,
+                [&](const nlohmann::json& step, const std::string& type) { add(step, type, file); });
+}
 
-void PreTokenizer::add(const nlohmann::json& json, std::string_view file, int depth) {
+void PreTokenizer::add(const nlohmann::json& json, const std::string& type, std::string_view file) {
   const std::string thing = "pre_tokenizer";
-  if (json.is_null() && depth == 0) return;
-  if (steps_.size() >= max_steps)
-    throw Error(ErrorKind::limit,
-                Fault{std::string(file), thing, fmt::format("at most {} steps", max_steps), "more"});
-  const std::string& type = jf::type_of(json, file, thing);
-  if (type == "Sequence") {
-    const auto& list = jf::need(json, "pretokenizers", file, thing);
-    if (!list.is_array()) jf::wrong(file, thing + ".pretokenizers", "an array", list);
-    for (const auto& each : list) add(each, file, depth + 1);
-  } else if (type == "Split") {
+  if (type == "Split") {
     const auto& pattern = jf::need(json, "pattern", file, thing);
     Split split{nullptr, KnownPattern::none, "", read_behavior(json, file, thing),
                 jf::flag(json, "invert", file, thing)};

@@ -74,7 +74,7 @@ class PreTokenizer {
   };
   using Step = std::variant<Split, ByteLevel, Metaspace, Characters, Words, Bert, FixedLength>;
 
-  void add(const nlohmann::json& json, std::string_view file, int depth);
+  void add(const nlohmann::json& json, const std::string& type, std::string_view file);
   void run_from(std::size_t step, const Piece& piece, Sink& sink) const;
   void run_step(const Split& s, std::size_t next, const Piece& piece, Sink& sink) const;
   void run_step(const ByteLevel& s, std::size_t next, const Piece& piece, Sink& sink) const;

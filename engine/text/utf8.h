@@ -40,6 +40,7 @@ std::size_t count(std::string_view text) noexcept;
 
 // Bytes of the longest prefix that is valid UTF-8 (no surrogates, no overlong forms, at most U+10FFFF).
 std::size_t valid_prefix(std::string_view text) noexcept;
+inline bool valid(std::string_view text) noexcept { return valid_prefix(text) == text.size(); }
 
 // What stands at the start of `bytes`, which must not begin with a valid character: the length of the maximal
 // part of an ill-formed sequence (one U+FFFD replaces it), and whether more bytes could still complete it.

@@ -252,16 +252,9 @@ Extraction study_v1(const Question& question, std::string_view text, bool) {
   return {};
 }
 
-Extraction study_v3(const Question& question, std::string_view text, bool) {
-  switch (question.kind) {
-    case AnswerKind::number:
-      return number(text);
-    case AnswerKind::math:
-      return math(text);
-    case AnswerKind::choice:
-      break;
-  }
-  return question.task == "arc_challenge" ? first_lone_letter(text) : marked_letter(text);
+Extraction study_v3(const Question& question, std::string_view text, bool truncated) {
+  const bool marked = question.kind == AnswerKind::choice && question.task != "arc_challenge";
+  return marked ? marked_letter(text) : study_v1(question, text, truncated);
 }
 
 Extraction study_final(const Question&, std::string_view text, bool) {

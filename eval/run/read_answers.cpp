@@ -3,6 +3,7 @@
 #include <cctype>
 #include <cmath>
 
+#include "engine/text/utf8.h"
 #include "eval/extract/extractor.h"
 #include "eval/grade/grade.h"
 #include "eval/run/record.h"
@@ -11,16 +12,11 @@
 namespace moe::eval {
 namespace {
 
-// Code points, which is what Python's len counts.
-std::size_t characters(const std::string& text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
-}
-
 Reading best_choice(const std::string& metric, const Doc& doc, const std::vector<double>& loglikelihoods) {
   std::vector<double> scores = loglikelihoods;
   for (std::size_t i = 0; i < scores.size(); ++i) {
     const std::string& choice = doc.choices[i];
-    if (metric == "acc_norm") scores[i] /= static_cast<double>(characters(choice));
+    if (metric == "acc_norm") scores[i] /= static_cast<double>(utf8::count(choice));  // code points, as Python's len
     if (metric == "acc_bytes") scores[i] /= static_cast<double>(choice.size());
   }
   const double best = *std::max_element(scores.begin(), scores.end());

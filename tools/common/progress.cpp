@@ -7,6 +7,7 @@
 #include <array>
 #include <cmath>
 
+#include "engine/text/utf8.h"
 #include "tools/common/terminal.h"
 
 namespace moe::tools {
@@ -20,11 +21,8 @@ std::string amount(std::uint64_t value, ProgressUnit unit) {
   return unit == ProgressUnit::bytes ? format_bytes(value) : fmt::format("{}", value);
 }
 
-// Columns a UTF-8 text takes, counting one a code point: enough for labels and notes.
-std::size_t columns(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
-}
+// Columns a text takes, counting one a code point: enough for labels and notes.
+std::size_t columns(std::string_view text) { return utf8::count(text); }
 
 std::string cut_to(std::string text, std::size_t width) {
   std::size_t seen = 0;

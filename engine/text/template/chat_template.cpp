@@ -193,7 +193,7 @@ ChatTemplate ChatTemplate::load(const fs::path& model, std::string_view selectio
   }
   for (Source& source : sources) out.add(std::move(source.name), std::move(source.text), source.file);
   out.chosen(false);
-  std::string name = jinja::to_lower(jinja::valid_utf8(out.where_) ? out.where_ : "");
+  std::string name = jinja::to_lower(utf8::valid(out.where_) ? out.where_ : "");
   if (name.ends_with('/')) name.pop_back();
   name = name.substr(name.rfind('/') + 1);
   out.always_reasons_ =

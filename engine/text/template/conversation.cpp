@@ -110,10 +110,10 @@ Conversation Conversation::of(std::span<const ChatMessage> messages) {
   std::vector<Value> list;
   for (const ChatMessage& message : messages) {
     Dict out;
-    out.set(heap.string("role"), heap.string(jinja::valid_or_replaced(message.role)));
-    out.set(heap.string("content"), heap.string(jinja::valid_or_replaced(message.content)));
+    out.set(heap.string("role"), heap.string(utf8::replace_invalid(message.role)));
+    out.set(heap.string("content"), heap.string(utf8::replace_invalid(message.content)));
     if (!message.reasoning.empty())
-      out.set(heap.string("reasoning_content"), heap.string(jinja::valid_or_replaced(message.reasoning)));
+      out.set(heap.string("reasoning_content"), heap.string(utf8::replace_invalid(message.reasoning)));
     list.push_back(heap.dict(std::move(out)));
   }
   parts->messages = normalised_messages(heap.list(std::move(list)), "conversation", heap);
@@ -132,7 +132,7 @@ Conversation Conversation::with_system(std::string_view text) const {
   Heap& heap = parts->heap;
   Dict system;
   system.set(heap.string("role"), heap.string("system"));
-  system.set(heap.string("content"), heap.string(jinja::valid_or_replaced(text)));
+  system.set(heap.string("content"), heap.string(utf8::replace_invalid(text)));
   std::vector<Value> messages = {heap.dict(std::move(system))};
   const auto& old = parts_->messages.items();
   const Value* role = old.front().as_dict().find("role");

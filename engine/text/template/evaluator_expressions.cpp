@@ -344,7 +344,7 @@ bool Cursor::next(Interpreter& in, Value& out) {
       const std::string_view text = source.as_view();
       if (position >= text.size()) return false;
       const std::size_t start = position;
-      next_code_point(text, position);
+      utf8::next(text, position);
       out = in.heap().string(std::string(text.substr(start, position - start)), source.as_text().markup);
       return true;
     }

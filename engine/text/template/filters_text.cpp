@@ -38,11 +38,11 @@ std::string title_words(std::string_view text) {
   std::size_t start = 0;
   while (start < text.size()) {
     std::size_t p = start;
-    const bool separator = separates(next_code_point(text, p));
+    const bool separator = separates(utf8::next(text, p));
     const std::size_t after_first = p;
     while (p < text.size()) {
       std::size_t next = p;
-      if (separates(next_code_point(text, next)) != separator) break;
+      if (separates(utf8::next(text, next)) != separator) break;
       p = next;
     }
     out += to_upper(text.substr(start, after_first - start));
@@ -161,7 +161,7 @@ Value word_count(Interpreter& in, const Value& subject, Arguments& arguments) {
   std::int64_t count = 0;
   bool inside = false;
   for (std::size_t p = 0; p < text.size();) {
-    const bool word = is_word(next_code_point(text, p));
+    const bool word = is_word(utf8::next(text, p));
     count += word && !inside;
     inside = word;
   }

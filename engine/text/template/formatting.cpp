@@ -45,7 +45,7 @@ Spec parse_spec(std::string_view text) {
   std::size_t p = 0;
   if (!text.empty()) {
     std::size_t after = 0;
-    next_code_point(text, after);
+    utf8::next(text, after);
     if (after < text.size() && is_align(text[after])) {
       spec.fill = text.substr(0, after);
       spec.align = text[after];
@@ -184,7 +184,7 @@ std::string formatted(Interpreter& in, const Value& value, std::string_view text
   }
   if (value.is_integral() && spec.type == 'c') {
     std::string out;
-    append_code_point(out,
+    utf8::append(out,
                       static_cast<std::uint32_t>(std::clamp<std::int64_t>(value.as_integer(), 0, 0x10ffff)));
     return padded(in, out, spec, '<');
   }
@@ -473,7 +473,7 @@ Value percent_format(Interpreter& in, const Value& format, const Value& argument
           const std::int64_t code = number(value, type).as_integer();
           if (code < 0 || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
             throw Failure("%c arg not in range(0x110000)");
-          append_code_point(shown, static_cast<std::uint32_t>(code));
+          utf8::append(shown, static_cast<std::uint32_t>(code));
         }
         out += padded(in, shown, spec, '>');
         break;
@@ -481,7 +481,7 @@ Value percent_format(Interpreter& in, const Value& format, const Value& argument
       default: {
         throw Failure(fmt::format("unsupported format character '{}' (0x{:x}) at index {}", type,
                                   static_cast<unsigned>(static_cast<unsigned char>(type)),
-                                  count_code_points(text.substr(0, p)) - 1));
+                                  utf8::count(text.substr(0, p)) - 1));
       }
     }
     in.heap().check_string(out.size());

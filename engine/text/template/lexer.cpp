@@ -56,7 +56,7 @@ class Lexer {
   std::size_t skip_space(std::size_t at) const {
     while (at < text_.size()) {
       std::size_t next = at;
-      if (!is_space(next_code_point(text_, next))) break;
+      if (!is_space(utf8::next(text_, next))) break;
       at = next;
     }
     return at;
@@ -211,9 +211,9 @@ class Lexer {
       }
       if (read_number() || read_name() || read_string() || read_operator()) continue;
       std::size_t next = position_;
-      next_code_point(text_, next);
+      utf8::next(text_, next);
       fail(fmt::format("unexpected char {} at {}", string_repr(text_.substr(position_, next - position_)),
-                       count_code_points(text_.substr(0, position_))));
+                       utf8::count(text_.substr(0, position_))));
     }
   }
 
@@ -300,7 +300,7 @@ class Lexer {
     bool valid = true;
     while (p < text_.size()) {
       std::size_t next = p;
-      const std::uint32_t c = next_code_point(text_, next);
+      const std::uint32_t c = utf8::next(text_, next);
       if (!is_word(c) && !(c >= 0x80 && is_identifier_part(c))) break;
       valid = valid && (p == position_ ? is_identifier_start(c) : is_identifier_part(c));
       p = next;
@@ -383,13 +383,13 @@ class Lexer {
           out += '\v';
           break;
         case 'x':
-          append_code_point(out, hex_escape(body, p, 2, "\\xXX"));
+          utf8::append(out, hex_escape(body, p, 2, "\\xXX"));
           break;
         case 'u':
-          append_code_point(out, hex_escape(body, p, 4, "\\uXXXX"));
+          utf8::append(out, hex_escape(body, p, 4, "\\uXXXX"));
           break;
         case 'U':
-          append_code_point(out, hex_escape(body, p, 8, "\\UXXXXXXXX"));
+          utf8::append(out, hex_escape(body, p, 8, "\\UXXXXXXXX"));
           break;
         case 'N':
           throw SyntaxFailure("\\N{...} escapes are not supported", line_, ErrorKind::unsupported);
@@ -399,7 +399,7 @@ class Lexer {
             for (int i = 0; i < 2 && p < body.size() && body[p] >= '0' && body[p] <= '7'; ++i) {
               value = value * 8 + static_cast<std::uint32_t>(body[p++] - '0');
             }
-            append_code_point(out, value);
+            utf8::append(out, value);
           } else {
             out += '\\';
             out += e;

@@ -165,7 +165,7 @@ std::int64_t search(Interpreter&, const Value& self, Arguments& arguments, bool 
   if (!window(self, args, w)) return -1;
   const std::size_t at = from_right ? rfind_in(w.text, args.view(0)) : find_in(w.text, args.view(0));
   if (at == std::string_view::npos) return -1;
-  return static_cast<std::int64_t>(w.offset + count_code_points(w.text.substr(0, at)));
+  return static_cast<std::int64_t>(w.offset + utf8::count(w.text.substr(0, at)));
 }
 
 Value find_left(Interpreter& in, const Value& self, Arguments& a) {
@@ -188,7 +188,7 @@ Value count_method(Interpreter&, const Value& self, Arguments& arguments) {
   Window w;
   if (!window(self, args, w)) return Value::integer(0);
   const std::string_view sub = args.view(0);
-  if (sub.empty()) return Value::integer(static_cast<std::int64_t>(count_code_points(w.text)) + 1);
+  if (sub.empty()) return Value::integer(static_cast<std::int64_t>(utf8::count(w.text)) + 1);
   std::int64_t n = 0;
   for (std::size_t at = find_in(w.text, sub); at != std::string_view::npos;
        at = find_in(w.text, sub, at + sub.size())) {
@@ -247,7 +247,7 @@ Value justified(Interpreter& in, const Value& self, Arguments& arguments) {
   std::string_view fill = " ";
   if (args.has(1)) {
     fill = args.view(1);
-    if (count_code_points(fill) != 1) throw Failure("The fill character must be exactly one character long");
+    if (utf8::count(fill) != 1) throw Failure("The fill character must be exactly one character long");
   }
   return same_markup(in, self, pad(in, self, args.integer(0, 0), fill, Side));
 }
@@ -271,7 +271,7 @@ Value expand_tabs(Interpreter& in, const Value& self, Arguments& arguments) {
   const std::string_view text = self.as_view();
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t at = p;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (c == '\t') {
       const std::int64_t fill = size > 0 ? size - column % size : 0;
       in.heap().check_string(out.size() + static_cast<std::size_t>(fill));
@@ -294,7 +294,7 @@ Value all_are(Interpreter& in, const Value& self, Arguments& arguments) {
   const std::string_view text = self.as_view();
   in.spend(text.size() / 4);  // a table look-up a character
   for (std::size_t p = 0; p < text.size();) {
-    if (!Is(next_code_point(text, p))) return Value::boolean(false);
+    if (!Is(utf8::next(text, p))) return Value::boolean(false);
   }
   return Value::boolean(!text.empty());
 }
@@ -317,7 +317,7 @@ Value is_title_method(Interpreter&, const Value& self, Arguments&) {
   bool any = false;
   bool inside = false;
   for (std::size_t p = 0; p < text.size();) {
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (is_upper(c) || is_title(c)) {
       if (inside) return Value::boolean(false);
       inside = any = true;
@@ -335,7 +335,7 @@ Value is_identifier(Interpreter&, const Value& self, Arguments&) {
   const std::string_view text = self.as_view();
   for (std::size_t p = 0; p < text.size();) {
     const bool first = p == 0;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (!(first ? is_identifier_start(c) : is_identifier_part(c))) return Value::boolean(false);
   }
   return Value::boolean(!text.empty());

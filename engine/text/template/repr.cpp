@@ -29,7 +29,7 @@ void append_string_repr(std::string& out, std::string_view text) {
   out += quote;
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t at = p;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (c == static_cast<std::uint32_t>(quote) || c == '\\') {
       out += '\\';
       out += static_cast<char>(c);
@@ -116,7 +116,7 @@ void append_json_string(std::string& out, std::string_view text, bool ensure_asc
   out += '"';
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t at = p;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     switch (c) {
       case '"':
         out += "\\\"";

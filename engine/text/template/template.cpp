@@ -25,7 +25,7 @@ Template::Template(std::string_view source, std::string name)
         ErrorKind::limit, name_, 0,
         fmt::format("expected a template of at most {} bytes, found {}", kLongestSource, source.size()));
   }
-  if (!valid_utf8(source))
+  if (!utf8::valid(source))
     throw TemplateError(ErrorKind::format, name_, 0, "expected UTF-8 text, found other bytes");
   try {
     parse(source, *tree_);

@@ -79,11 +79,9 @@ std::vector<std::string_view> split_space(std::string_view text, std::int64_t mo
     for (; most > 0 && !text.empty(); --most) {
       std::size_t word = text.size();
       while (word > 0) {
-        std::size_t p = word - 1;
-        while (p > 0 && (static_cast<unsigned char>(text[p]) & 0xc0) == 0x80) --p;
-        std::size_t q = p;
-        if (is_space(next_code_point(text, q))) break;
-        word = p;
+        std::size_t before = word;
+        if (is_space(utf8::previous(text, before))) break;
+        word = before;
       }
       out.push_back(text.substr(word));
       text = strip(text.substr(0, word), false, true);
@@ -102,7 +100,7 @@ std::vector<std::string_view> split_space(std::string_view text, std::int64_t mo
     std::size_t end = 0;
     while (end < text.size()) {
       std::size_t next = end;
-      if (is_space(next_code_point(text, next))) break;
+      if (is_space(utf8::next(text, next))) break;
       end = next;
     }
     out.push_back(text.substr(0, end));
@@ -128,7 +126,7 @@ std::string replace(Interpreter& in, std::string_view text, std::string_view old
       most -= most > 0;
       if (p >= text.size()) return out;
       const std::size_t start = p;
-      next_code_point(text, p);
+      utf8::next(text, p);
       grow(text.substr(start, p - start));
     }
     grow(text.substr(p));
@@ -168,7 +166,7 @@ namespace {
 bool cased_as(std::string_view text, bool upper) {
   bool any = false;
   for (std::size_t p = 0; p < text.size();) {
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (is_title(c) || (upper ? is_lower(c) : is_upper(c))) return false;
     any = any || (upper ? is_upper(c) : is_lower(c));
   }
@@ -228,13 +226,13 @@ bool parse_python_float(std::string_view text, double& out) {
 std::string to_folded(std::string_view text) {
   std::string out;
   for (std::size_t p = 0; p < text.size();) {
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     utf8proc_int32_t folded[8];
     int boundclass = 0;
     const auto n =
         utf8proc_decompose_char(static_cast<utf8proc_int32_t>(c), folded, 8, UTF8PROC_CASEFOLD, &boundclass);
     for (utf8proc_ssize_t i = 0; i < n && i < 8; ++i)
-      append_code_point(out, static_cast<std::uint32_t>(folded[i]));
+      utf8::append(out, static_cast<std::uint32_t>(folded[i]));
   }
   return out;
 }

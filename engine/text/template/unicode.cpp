@@ -31,7 +31,7 @@ void append_upper(std::string& out, std::uint32_t c) {
   } else if (const char* text = expansion(kUpperExpansions, kUpperExpansionCount, c)) {
     out += text;
   } else {
-    append_code_point(out, static_cast<std::uint32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
+    utf8::append(out, static_cast<std::uint32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
   }
 }
 
@@ -41,7 +41,7 @@ void append_title(std::string& out, std::uint32_t c) {
   } else if (const char* text = expansion(kTitleExpansions, kTitleExpansionCount, c)) {
     out += text;
   } else {
-    append_code_point(out, static_cast<std::uint32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
+    utf8::append(out, static_cast<std::uint32_t>(utf8proc_totitle(static_cast<utf8proc_int32_t>(c))));
   }
 }
 
@@ -77,18 +77,14 @@ bool final_sigma(std::string_view text, std::size_t at, std::size_t after) {
   std::size_t p = at;
   bool cased_before = false;
   for (int steps = 0; p > 0 && steps < 64; ++steps) {
-    do {
-      --p;
-    } while (p > 0 && (static_cast<unsigned char>(text[p]) & 0xc0) == 0x80);
-    std::size_t q = p;
-    const std::uint32_t c = next_code_point(text, q);
+    const std::uint32_t c = utf8::previous(text, p);
     if (case_ignorable(c)) continue;
     cased_before = is_cased(c);
     break;
   }
   if (!cased_before) return false;
   for (int steps = 0; after < text.size() && steps < 64; ++steps) {
-    const std::uint32_t c = next_code_point(text, after);
+    const std::uint32_t c = utf8::next(text, after);
     if (case_ignorable(c)) continue;
     return !is_cased(c);
   }
@@ -100,99 +96,20 @@ void append_lower(std::string& out, std::string_view text, std::size_t at, std::
   if (c < 0x80) {
     out += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   } else if (c == 0x3a3) {
-    append_code_point(out, final_sigma(text, at, after) ? 0x3c2 : 0x3c3);
+    utf8::append(out, final_sigma(text, at, after) ? 0x3c2 : 0x3c3);
   } else if (c == 0x130) {
     out += "i\u0307";
   } else {
-    append_code_point(out, static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+    utf8::append(out, static_cast<std::uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
   }
 }
 
 }  // namespace
 
-bool valid_utf8(std::string_view bytes) {
-  std::size_t i = 0;
-  while (i < bytes.size()) {
-    if (static_cast<unsigned char>(bytes[i]) < 0x80) {
-      ++i;
-      continue;
-    }
-    utf8proc_int32_t c = 0;
-    const auto n = utf8proc_iterate(reinterpret_cast<const utf8proc_uint8_t*>(bytes.data() + i),
-                                    static_cast<utf8proc_ssize_t>(bytes.size() - i), &c);
-    if (n <= 0) return false;
-    i += static_cast<std::size_t>(n);
-  }
-  return true;
-}
-
-std::string valid_or_replaced(std::string_view bytes) {
-  if (valid_utf8(bytes)) return std::string(bytes);
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size();) {
-    std::size_t n = 1;
-    while (n <= 4 && i + n <= bytes.size() && !valid_utf8(bytes.substr(i, n))) ++n;
-    if (n <= 4 && i + n <= bytes.size()) {
-      out += bytes.substr(i, n);
-      i += n;
-    } else {
-      out += "\xef\xbf\xbd";
-      ++i;
-    }
-  }
-  return out;
-}
-
-std::size_t count_code_points(std::string_view text) {
-  std::size_t n = 0;
-  for (const char c : text) n += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
-  return n;
-}
-
-std::uint32_t next_code_point(std::string_view text, std::size_t& position) {
-  const auto byte = [&](std::size_t i) -> std::uint32_t {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-  };
-  const std::uint32_t first = byte(position);
-  const std::size_t p = position;
-  if (first < 0x80) {
-    position = p + 1;
-    return first;
-  }
-  if (first < 0xe0) {
-    position = std::min(p + 2, text.size());
-    return (first & 0x1f) << 6 | (byte(p + 1) & 0x3f);
-  }
-  if (first < 0xf0) {
-    position = std::min(p + 3, text.size());
-    return (first & 0x0f) << 12 | (byte(p + 1) & 0x3f) << 6 | (byte(p + 2) & 0x3f);
-  }
-  position = std::min(p + 4, text.size());
-  return (first & 0x07) << 18 | (byte(p + 1) & 0x3f) << 12 | (byte(p + 2) & 0x3f) << 6 | (byte(p + 3) & 0x3f);
-}
-
-void append_code_point(std::string& out, std::uint32_t c) {
-  if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xc0 | c >> 6);
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xe0 | c >> 12);
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  } else {
-    out += static_cast<char>(0xf0 | c >> 18);
-    out += static_cast<char>(0x80 | (c >> 12 & 0x3f));
-    out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (c & 0x3f));
-  }
-}
-
 std::size_t byte_offset(std::string_view text, std::size_t code_points) {
   std::size_t p = 0;
   while (code_points > 0 && p < text.size()) {
-    next_code_point(text, p);
+    utf8::next(text, p);
     --code_points;
   }
   return p;
@@ -202,7 +119,7 @@ std::vector<std::string_view> characters(std::string_view text) {
   std::vector<std::string_view> out;
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t start = p;
-    next_code_point(text, p);
+    utf8::next(text, p);
     out.push_back(text.substr(start, p - start));
   }
   return out;
@@ -286,7 +203,7 @@ bool is_line_break(std::uint32_t c) {
 std::string to_upper(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (std::size_t p = 0; p < text.size();) append_upper(out, next_code_point(text, p));
+  for (std::size_t p = 0; p < text.size();) append_upper(out, utf8::next(text, p));
   return out;
 }
 
@@ -295,7 +212,7 @@ std::string to_lower(std::string_view text) {
   out.reserve(text.size());
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t at = p;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     append_lower(out, text, at, p, c);
   }
   return out;
@@ -306,13 +223,13 @@ std::string to_swapped(std::string_view text) {
   out.reserve(text.size());
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t at = p;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (is_upper(c)) {
       append_lower(out, text, at, p, c);
     } else if (is_lower(c)) {
       append_upper(out, c);
     } else {
-      append_code_point(out, c);
+      utf8::append(out, c);
     }
   }
   return out;
@@ -323,7 +240,7 @@ std::string to_capitalized(std::string_view text) {
   out.reserve(text.size());
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t at = p;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (at == 0) {
       append_title(out, c);
     } else {
@@ -339,7 +256,7 @@ std::string to_title(std::string_view text) {
   bool inside = false;
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t at = p;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (inside) {
       append_lower(out, text, at, p, c);
     } else {
@@ -350,44 +267,37 @@ std::string to_title(std::string_view text) {
   return out;
 }
 
-std::string_view strip(std::string_view text, bool left, bool right) {
+namespace {
+
+template <typename Drop>
+std::string_view strip_where(std::string_view text, bool left, bool right, const Drop& drop) {
   std::size_t begin = 0;
   while (left && begin < text.size()) {
-    std::size_t p = begin;
-    if (!is_space(next_code_point(text, p))) break;
-    begin = p;
+    std::size_t after = begin;
+    if (!drop(utf8::next(text, after))) break;
+    begin = after;
   }
   std::size_t end = text.size();
   while (right && end > begin) {
-    std::size_t p = end - 1;
-    while (p > begin && (static_cast<unsigned char>(text[p]) & 0xc0) == 0x80) --p;
-    std::size_t q = p;
-    if (!is_space(next_code_point(text, q))) break;
-    end = p;
+    std::size_t before = end;
+    if (!drop(utf8::previous(text, before))) break;
+    end = before;
   }
   return text.substr(begin, end - begin);
 }
 
+}  // namespace
+
+std::string_view strip(std::string_view text, bool left, bool right) {
+  return strip_where(text, left, right, is_space);
+}
+
 std::string_view strip_chars(std::string_view text, std::string_view chars, bool left, bool right) {
   std::vector<std::uint32_t> set;
-  for (std::size_t p = 0; p < chars.size();) set.push_back(next_code_point(chars, p));
+  for (std::size_t p = 0; p < chars.size();) set.push_back(utf8::next(chars, p));
   std::sort(set.begin(), set.end());
-  const auto in_set = [&set](std::uint32_t c) { return std::binary_search(set.begin(), set.end(), c); };
-  std::size_t begin = 0;
-  while (left && begin < text.size()) {
-    std::size_t p = begin;
-    if (!in_set(next_code_point(text, p))) break;
-    begin = p;
-  }
-  std::size_t end = text.size();
-  while (right && end > begin) {
-    std::size_t p = end - 1;
-    while (p > begin && (static_cast<unsigned char>(text[p]) & 0xc0) == 0x80) --p;
-    std::size_t q = p;
-    if (!in_set(next_code_point(text, q))) break;
-    end = p;
-  }
-  return text.substr(begin, end - begin);
+  return strip_where(text, left, right,
+                     [&set](std::uint32_t c) { return std::binary_search(set.begin(), set.end(), c); });
 }
 
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {
@@ -395,7 +305,7 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
   std::size_t start = 0;
   for (std::size_t p = 0; p < text.size();) {
     const std::size_t at = p;
-    const std::uint32_t c = next_code_point(text, p);
+    const std::uint32_t c = utf8::next(text, p);
     if (!is_line_break(c)) continue;
     if (c == '\r' && p < text.size() && text[p] == '\n') ++p;
     lines.push_back(text.substr(start, (keep_ends ? p : at) - start));

@@ -1,4 +1,5 @@
-// Code points and character classes as Python's str sees them, over UTF-8.
+// Character classes and case mappings as Python's str sees them, over UTF-8. They are Unicode 14's (Python 3.11,
+// utf8proc 2.8); engine/text/unicode.h answers as the `tokenizers` library does, which mixes other versions.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "engine/text/utf8.h"
 
 namespace moe::jinja {
 
@@ -24,13 +27,6 @@ extern const std::size_t kTitleExpansionCount;
 extern const CodePointRange kOtherDigits[];
 extern const std::size_t kOtherDigitCount;
 
-bool valid_utf8(std::string_view bytes);  // no surrogates, no overlong forms
-// Invalid bytes become U+FFFD.
-std::string valid_or_replaced(std::string_view bytes);
-std::size_t count_code_points(std::string_view valid_utf8);
-// Reads the code point at `position` and moves past it. Only for valid UTF-8.
-std::uint32_t next_code_point(std::string_view text, std::size_t& position);
-void append_code_point(std::string& out, std::uint32_t code_point);
 std::size_t byte_offset(std::string_view text, std::size_t code_points);  // clamped to the end
 std::vector<std::string_view> characters(std::string_view text);
 

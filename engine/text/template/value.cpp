@@ -61,7 +61,7 @@ void Heap::check_list(std::size_t items) {
 Value Heap::string(std::string bytes, bool markup) {
   check_string(bytes.size());
   spend(4 + bytes.size() / 16);
-  const std::size_t length = count_code_points(bytes);
+  const std::size_t length = utf8::count(bytes);
   texts_.push_back(Text{std::move(bytes), length, markup});
   return Value::text(&texts_.back());
 }
