@@ -197,13 +197,18 @@ class Locator {
     const auto key = (std::uint64_t(use.slot) << 48) ^ (std::uint64_t(use.layer + 1) << 24) ^
                      std::uint64_t(use.expert + 1);
     const auto places = std::uint64_t((array - needed) / step + 1);
-    TensorSlice slice{array_name, {array}, std::int64_t(random_word(options_.seed, key) % places) * step};
+    TensorSlice slice;
+    slice.tensor = array_name;
+    slice.shape = {array};
+    slice.offset = std::int64_t(random_word(options_.seed, key) % places) * step;
     slice.row_stride = stride;
     return slice;
   }
   TensorSlice router(const WeightUse& use) const {
     // Other layers begin at other rows, so that no expert is popular in all of them.
-    TensorSlice slice{"routers", {2 * most_.router_rows * most_.router_cols}};
+    TensorSlice slice;
+    slice.tensor = "routers";
+    slice.shape = {2 * most_.router_rows * most_.router_cols};
     slice.offset = (7 * use.layer) % most_.router_rows * most_.router_cols;
     slice.row_stride = most_.router_cols;
     return slice;
