@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sets up and runs all tests: the include rule, a release build with every test, and the checks of hostile input
-# once more under AddressSanitizer and UndefinedBehaviorSanitizer. Ends with ctest's summary.
+# Sets up and runs all tests: the rules of the tree, then a release build with every test. Ends with ctest's summary.
+# Usage: scripts/test.sh [PRESET]; with asan or tsan the same tests run under sanitizers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -8,6 +8,7 @@ scripts/setup.sh --tests
 python3 scripts/check_tree.py
 
 export CTEST_OUTPUT_ON_FAILURE=1
-cmake --preset release >/dev/null
-cmake --build --preset release
-exec ctest --test-dir build/release -j "$(nproc)"
+preset=${1:-release}
+cmake --preset "$preset" >/dev/null
+cmake --build --preset "$preset"
+exec ctest --test-dir "build/$preset" -j "$(nproc)"
