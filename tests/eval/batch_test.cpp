@@ -12,6 +12,7 @@
 #include "eval/run/score_batch.h"
 #include "models/registry.h"
 #include "tests/eval/fixtures.h"
+#include "tests/support/paths.h"
 
 namespace moe::eval {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 using ::testing::HasSubstr;
 
 std::shared_ptr<const Model> model_named(const std::string& name) {
-  return models::load_model(std::filesystem::path(MOE_TEST_SOURCE_DIR) / "golden/models" / name);
+  return models::load_model(test::fixture("golden/models") / name);
 }
 
 // Each id is a word: text tells the ids.

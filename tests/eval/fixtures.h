@@ -11,6 +11,7 @@
 #include <string>
 
 #include "engine/base/error.h"
+#include "tests/support/paths.h"
 
 namespace moe::eval::testing {
 
@@ -47,9 +48,8 @@ inline std::string read_all(const std::string& path) {
 
 // The large public data; empty where there is none.
 inline std::string shared_data() {
-  if (const char* given = std::getenv("MOE_SHARED_DATA")) return given;
-  const auto beside = std::filesystem::path(MOE_TEST_SOURCE_DIR) / "../../shared/data";
-  return std::filesystem::exists(beside) ? std::filesystem::canonical(beside).string() : "";
+  const std::filesystem::path data = test::shared_data();
+  return std::filesystem::exists(data) ? data.string() : "";
 }
 
 #define SKIP_WITHOUT_SHARED_DATA() \

@@ -7,6 +7,7 @@
 #include "eval/util/json.h"
 #include "eval/util/text_file.h"
 #include "tests/eval/fixtures.h"
+#include "tests/support/paths.h"
 
 namespace moe::eval {
 namespace {
@@ -15,7 +16,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::fault_of;
 
-const std::string kData = std::string(MOE_TEST_SOURCE_DIR) + "/eval/data/";
+const std::string kData = test::fixture("eval/data/").string();
 
 const Json& golden() {
   static const Json all = parse_json(read_text_file(kData + "lm_eval_requests.json"), "lm_eval_requests.json", "");

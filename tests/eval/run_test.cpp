@@ -11,6 +11,7 @@
 #include "eval/util/json.h"
 #include "tests/eval/fake_backend.h"
 #include "tests/eval/fixtures.h"
+#include "tests/support/paths.h"
 
 namespace moe::eval {
 namespace {
@@ -22,7 +23,7 @@ using testing::fault_of;
 using testing::read_all;
 using testing::TemporaryDirectory;
 
-const std::string kData = std::string(MOE_TEST_SOURCE_DIR) + "/eval/data";
+const std::string kData = test::fixture("eval/data").string();
 
 // The built-in tasks over the small files of tests/eval/data.
 struct Bench {

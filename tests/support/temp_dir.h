@@ -54,10 +54,4 @@ inline std::string read_all(const std::filesystem::path& file) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-// Public data too large to check in: MOE_SHARED_DATA, else ../shared/data beside the repository.
-inline std::filesystem::path shared_data() {
-  if (const char* set = std::getenv("MOE_SHARED_DATA"); set != nullptr && *set != '\0') return set;
-  return std::filesystem::path(MOE_TEST_SOURCE_DIR).parent_path().parent_path() / "shared" / "data";
-}
-
 }  // namespace moe::test

@@ -48,7 +48,7 @@ Outcome run_command(const Command& command, const fs::path& folder) {
   const std::string err = (streams / "err").string();
   const std::string in = streams.write("in", command.input).string();
   std::vector<std::string> args = command.args;
-  args.insert(args.begin(), std::string(MOE_TEST_BIN_DIR "/") + command.program);
+  args.insert(args.begin(), program(command.program));
   std::vector<char*> pointers;
   for (std::string& arg : args) pointers.push_back(arg.data());
   pointers.push_back(nullptr);

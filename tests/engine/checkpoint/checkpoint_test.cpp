@@ -13,6 +13,7 @@
 #include "engine/checkpoint/identity.h"
 #include "tests/engine/checkpoint/safetensors_text.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 
 namespace moe {

@@ -8,6 +8,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/text/tokenizer.h"
 #include "tests/engine/convert/support.h"
+#include "tests/support/paths.h"
 
 namespace moe {
 namespace {
@@ -225,14 +226,8 @@ TEST(Llama2cModel, FindsTheTokenizerBesideIt) {
   EXPECT_NO_THROW(read_llama2c_model(folder / "m.bin", folder / "t2.bin"));
 }
 
-std::filesystem::path shared_models() {
-  const char* folder = std::getenv("MOE_SHARED_DATA");
-  const std::filesystem::path data = folder != nullptr ? folder : MOE_TEST_SOURCE_DIR "/../../shared/data";
-  return data / "models";
-}
-
 TEST(Llama2cModel, Stories260KEqualsItsPublishedConversion) {
-  const std::filesystem::path folder = shared_models() / "stories260K";
+  const std::filesystem::path folder = test::shared_data() / "models" / "stories260K";
   if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no stories260K in MOE_SHARED_DATA or ../shared/data";
   const ModelImage image = read_llama2c_model(folder / "stories260K.bin", {});
   const Checkpoint published = Checkpoint::open(folder / "hf");
@@ -252,7 +247,7 @@ TEST(Llama2cModel, Stories260KEqualsItsPublishedConversion) {
 }
 
 TEST(Llama2cModel, BabyllamaHasNoByteTokens) {
-  const std::filesystem::path folder = shared_models() / "babyllama-tok105";
+  const std::filesystem::path folder = test::shared_data() / "models" / "babyllama-tok105";
   if (!std::filesystem::exists(folder))
     GTEST_SKIP() << "no babyllama-tok105 in MOE_SHARED_DATA or ../shared/data";
   const ModelImage image = read_llama2c_model(folder / "model5000.bin", {});

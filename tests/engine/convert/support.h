@@ -15,11 +15,12 @@
 
 #include "engine/base/error.h"
 #include "engine/convert/model_image.h"
+#include "tests/support/paths.h"
 
 namespace moe::testing {
 
 inline std::filesystem::path data_folder() {
-  return std::filesystem::path(MOE_TEST_SOURCE_DIR) / "engine" / "convert" / "data";
+  return test::fixture("engine/convert/data");
 }
 
 // A fresh folder, removed with all it holds.

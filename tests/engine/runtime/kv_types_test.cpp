@@ -8,6 +8,7 @@
 
 #include "engine/runtime/executor.h"
 #include "models/registry.h"
+#include "tests/support/paths.h"
 
 namespace moe {
 namespace {
@@ -30,7 +31,7 @@ std::vector<std::int32_t> random_tokens(int count, std::int32_t vocab, unsigned 
 class KvTypes : public testing::TestWithParam<Case> {
  protected:
   std::shared_ptr<const Model> model_ =
-      models::load_model(std::filesystem::path(MOE_TEST_SOURCE_DIR) / "golden/models" / GetParam().model);
+      models::load_model(test::fixture("golden/models") / GetParam().model);
   std::int32_t vocab_ = model_->spec().vocab;
 
   std::unique_ptr<Executor> executor(kernels::ThreadTeam& team, KvType type) const {

@@ -8,17 +8,18 @@
 #include "engine/base/error.h"
 #include "engine/model/closed_form.h"
 #include "models/registry.h"
+#include "tests/support/paths.h"
 
 namespace moe {
 namespace {
 
-std::filesystem::path fixture(const char* name) { return std::filesystem::path(MOE_TEST_SOURCE_DIR) / "golden/models" / name; }
+std::filesystem::path golden_model(const std::string& name) { return test::fixture("golden/models/" + name); }
 
 class ScoreTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(ScoreTest, SharedEqualsAlone) {
   kernels::ThreadTeam team(2), single(1);
-  const auto model = models::load_model(fixture(GetParam()));
+  const auto model = models::load_model(golden_model(GetParam()));
   Executor executor(model, team), other(model, single);
   std::vector<std::int32_t> context;
   for (int i = 0; i < 70; ++i) context.push_back((i * 37 + 11) % model->spec().vocab);
@@ -49,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(Models, ScoreTest, testing::Values("llama-f32", "qwen3_
 
 TEST(Score, WhatDoesNotFitIsRefused) {
   kernels::ThreadTeam team(1);
-  Executor executor(models::load_model(fixture("llama-f32")), team);
+  Executor executor(models::load_model(golden_model("llama-f32")), team);
   const std::vector<std::int32_t> context{1, 2, 3};
   const std::vector<std::vector<std::int32_t>> empty{{}}, outside{{100000}}, good{{4, 5}};
   EXPECT_THROW(score(executor, context, empty), Error);

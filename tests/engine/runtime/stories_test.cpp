@@ -8,17 +8,13 @@
 
 #include "engine/runtime/generate.h"
 #include "models/registry.h"
+#include "tests/support/paths.h"
 
 namespace moe {
 namespace {
 
-std::filesystem::path shared_data() {
-  if (const char* set = std::getenv("MOE_SHARED_DATA")) return set;
-  return std::filesystem::path(MOE_TEST_SOURCE_DIR) / "../../shared/data";
-}
-
 TEST(Stories260K, GreedyTokensAreExact) {
-  const auto directory = shared_data() / "models/stories260K/hf";
+  const auto directory = test::shared_data() / "models/stories260K/hf";
   if (!std::filesystem::exists(directory)) GTEST_SKIP() << "no shared data (set MOE_SHARED_DATA)";
   kernels::ThreadTeam team(2);
   LoadOptions load;

@@ -12,17 +12,12 @@
 
 #include "engine/text/template/json_input.h"
 #include "engine/text/template/template.h"
+#include "tests/support/paths.h"
 
 namespace moe::test {
 
 inline std::filesystem::path template_folder() {
-  return std::filesystem::path(MOE_TEST_SOURCE_DIR) / "engine" / "template";
-}
-
-// Large public data that is not part of the project; may not exist.
-inline std::filesystem::path shared_data() {
-  if (const char* given = std::getenv("MOE_SHARED_DATA")) return given;
-  return std::filesystem::path(MOE_TEST_SOURCE_DIR) / ".." / ".." / "shared" / "data";
+  return fixture("engine/template");
 }
 
 inline std::string read_text(const std::filesystem::path& path) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/text/tokenizer.h"
+#include "tests/support/paths.h"
 
 namespace moe {
 namespace {
@@ -21,7 +22,7 @@ std::string stream(const std::shared_ptr<const Tokenizer>& tokenizer, const Ids&
 }
 
 TEST(TokenizerCases, EqualTheLibrary) {
-  std::ifstream file(std::string(MOE_TEST_SOURCE_DIR) + "/engine/text/data/tokenizer_cases.json");
+  std::ifstream file(test::fixture("engine/text/data/tokenizer_cases.json"));
   ASSERT_TRUE(file) << "the fixture is missing";
   const json fixture = json::parse(file);
   std::size_t texts = 0;

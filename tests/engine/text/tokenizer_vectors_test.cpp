@@ -8,16 +8,12 @@
 #include <sstream>
 
 #include "engine/text/tokenizer.h"
+#include "tests/support/paths.h"
 
 namespace moe {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path shared_data() {
-  if (const char* path = std::getenv("MOE_SHARED_DATA")) return path;
-  return fs::path(MOE_TEST_SOURCE_DIR).parent_path().parent_path() / "shared" / "data";
-}
 
 // gzread() passes plain files through.
 std::string read_maybe_gzip(const fs::path& path) {
@@ -31,7 +27,7 @@ std::string read_maybe_gzip(const fs::path& path) {
 }
 
 std::shared_ptr<const Tokenizer> load(const std::string& name) {
-  const fs::path folder = shared_data() / "tokenizers" / name;
+  const fs::path folder = test::shared_data() / "tokenizers" / name;
   for (const char* file : {"tokenizer.json", "tokenizer.json.gz"})
     if (fs::exists(folder / file))
       return Tokenizer::parse(read_maybe_gzip(folder / file), (folder / file).string());
@@ -46,8 +42,8 @@ struct Vectors {
 class TokenizerVectors : public testing::TestWithParam<Vectors> {};
 
 TEST_P(TokenizerVectors, Pass) {
-  const fs::path base = shared_data() / "tokenizers" / "vectors" / GetParam().file;
-  if (!fs::exists(base.string() + ".inp")) GTEST_SKIP() << "no shared data at " << shared_data();
+  const fs::path base = test::shared_data() / "tokenizers" / "vectors" / GetParam().file;
+  if (!fs::exists(base.string() + ".inp")) GTEST_SKIP() << "no shared data at " << test::shared_data();
   const auto tokenizer = load(GetParam().tokenizer);
   ASSERT_TRUE(tokenizer);
   const std::string input = read_maybe_gzip(base.string() + ".inp");

@@ -6,13 +6,14 @@
 #include <set>
 
 #include "eval/extract/extractor.h"
+#include "tests/support/paths.h"
 
 namespace moe::eval {
 namespace {
 
 // Rows of [kind, chain, response, value, rule]; an empty rule says that nothing is found.
 TEST(Answers, EachChainReadsWhatAPersonWould) {
-  std::ifstream file(MOE_TEST_SOURCE_DIR "/eval/extract/answers.json");
+  std::ifstream file(test::fixture("eval/extract/answers.json"));
   ASSERT_TRUE(file) << "answers.json is missing";
   const auto rows = nlohmann::json::parse(file);
   EXPECT_GE(rows.size(), 300U);

@@ -5,13 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/grade/grade.h"
+#include "tests/support/paths.h"
 
 namespace moe::eval {
 namespace {
 
 // tests/golden/lm_eval_filters.py made the file.
 TEST(LmEval, FiltersAndExactMatchAreItsOwn) {
-  std::ifstream file(MOE_TEST_SOURCE_DIR "/eval/extract/lm_eval_filters.json");
+  std::ifstream file(test::fixture("eval/extract/lm_eval_filters.json"));
   ASSERT_TRUE(file) << "lm_eval_filters.json is missing";
   const auto rows = nlohmann::json::parse(file);
   ASSERT_GE(rows.size(), 300U);

@@ -1,6 +1,7 @@
 // Mathematical equivalence: hand-checked pairs by kind, sympy's verdicts on many more, and bounds on hostile
 // text.
 #include "eval/grade/equivalence.h"
+#include "tests/support/paths.h"
 
 #include <gtest/gtest.h>
 
@@ -254,7 +255,7 @@ TEST(Equivalence, HostileTextIsBounded) {
 
 // tests/golden/math_pairs.py made the file. A pair may stay undecided, but a claim must be sympy's.
 TEST(Equivalence, AgreesWithSympy) {
-  std::ifstream file(MOE_TEST_SOURCE_DIR "/eval/grade/math_pairs.json");
+  std::ifstream file(test::fixture("eval/grade/math_pairs.json"));
   ASSERT_TRUE(file) << "math_pairs.json is missing";
   const auto pairs = nlohmann::json::parse(file);
   ASSERT_GE(pairs.size(), 1000U);

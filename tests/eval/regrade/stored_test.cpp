@@ -15,6 +15,7 @@
 #include "eval/grade/grade.h"
 #include "eval/regrade/summary.h"
 #include "eval/util/text_file.h"
+#include "tests/support/paths.h"
 
 namespace moe::eval {
 namespace {
@@ -156,13 +157,8 @@ TEST_F(Stored, BadFilesNameTheFault) {
 // ---- the study
 // ----------------------------------------------------------------------------------------------
 
-fs::path shared_data() {
-  if (const char* set = std::getenv("MOE_SHARED_DATA")) return set;
-  return fs::path(MOE_TEST_SOURCE_DIR).parent_path().parent_path() / "shared" / "data";
-}
-
 TEST(Study, ItsColumnsComeOutInEveryRow) {
-  const fs::path folder = shared_data() / "study_a" / "raw";
+  const fs::path folder = test::shared_data() / "study_a" / "raw";
   if (!fs::is_directory(folder)) GTEST_SKIP() << "no study_a/raw in MOE_SHARED_DATA";
   std::size_t rows = 0, files = 0;
   for (const auto& entry : fs::directory_iterator(folder)) {

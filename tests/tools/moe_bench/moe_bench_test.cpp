@@ -27,7 +27,7 @@ class MoeBench : public ::testing::Test {
   Outcome run(const std::string& arguments) {
     const std::string out = (folder_ / "stdout").string(), err = (folder_ / "stderr").string();
     const int status =
-        std::system((MOE_TEST_BIN_DIR "/moe-bench " + arguments + " >" + out + " 2>" + err).c_str());
+        std::system((program("moe-bench") + " " + arguments + " >" + out + " 2>" + err).c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
   }
   json results(const std::string& arguments) {

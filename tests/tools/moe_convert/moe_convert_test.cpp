@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/engine/convert/support.h"
+#include "tests/support/paths.h"
 
 namespace moe {
 namespace {
@@ -28,7 +29,7 @@ class Child {
  public:
   Child(const fs::path& folder, std::vector<std::string> args, void (*prepare)() = nullptr)
       : out_(folder / "stdout"), err_(folder / "stderr") {
-    args.insert(args.begin(), MOE_TEST_BIN_DIR "/moe-convert");
+    args.insert(args.begin(), test::program("moe-convert"));
     std::vector<char*> pointers;
     for (std::string& arg : args) pointers.push_back(arg.data());
     pointers.push_back(nullptr);

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/paths.h"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -39,7 +41,7 @@ class Grade : public ::testing::Test {
   Ran run(const std::string& arguments) const {
     const fs::path errors = folder_ / "stderr";
     const std::string line =
-        std::string(MOE_TEST_BIN_DIR) + "/moe-eval grade " + arguments + " 2>" + errors.string();
+        moe::test::program("moe-eval") + " grade " + arguments + " 2>" + errors.string();
     Ran ran;
     FILE* pipe = popen(line.c_str(), "r");
     std::array<char, 4096> buffer{};

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 
 namespace moe::test {
@@ -20,7 +21,7 @@ struct Outcome {
 
 Outcome inspect(const TempDir& folder, const std::string& arguments) {
   const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
-  const int status = std::system((MOE_TEST_BIN_DIR "/moe-inspect " + arguments + " >" + out + " 2>" + err).c_str());
+  const int status = std::system((program("moe-inspect") + " " + arguments + " >" + out + " 2>" + err).c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
 }
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 
 namespace moe {
@@ -32,7 +33,7 @@ class MoeTokenize : public testing::Test {
   Outcome run(const std::string& arguments, const std::string& input) const {
     write("stdin", input);
     const int status =
-        std::system(("cd '" + folder_.path().string() + "' && '" MOE_TEST_BIN_DIR "/moe-tokenize' " +
+        std::system(("cd '" + folder_.path().string() + "' && '" + test::program("moe-tokenize") + "' " +
                      arguments + " < stdin > stdout 2> stderr")
                         .c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read("stdout"), read("stderr")};
