@@ -1,7 +1,6 @@
 // DeepSeek-V2 and -V3: latent attention, group-limited routing, shared experts. Reference: transformers,
 // models/deepseek_v2 and models/deepseek_v3.
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
 #include "models/common.h"
@@ -10,11 +9,6 @@
 
 namespace moe::models {
 namespace {
-
-bool is_null(const Config& config, std::string_view key) {
-  const auto it = config.json().find(std::string(key));
-  return it != config.json().end() && it->is_null();
-}
 
 // The norms inside the latent projections keep their class's own epsilon, whatever the config says.
 constexpr float kLatentEps = 1e-6F;
@@ -25,7 +19,7 @@ AttentionSpec read_latent(const Config& config, const ModelSpec& spec, std::int6
   a.heads = a.kv_heads = std::int32_t(config.dimension_or("num_attention_heads", heads, 1 << 16));
   a.kv_rank = std::int32_t(config.dimension_or("kv_lora_rank", 512, 1 << 20));
   // null means no compression of queries; a missing key means the class's 1536.
-  a.q_rank = is_null(config, "q_lora_rank") ? 0 : std::int32_t(config.dimension_or("q_lora_rank", 1536, 1 << 20));
+  a.q_rank = config.is_null("q_lora_rank") ? 0 : std::int32_t(config.dimension_or("q_lora_rank", 1536, 1 << 20));
   a.nope_dim = std::int32_t(config.dimension_or("qk_nope_head_dim", 128, 1 << 16));
   a.rope_dim = std::int32_t(config.dimension_or("qk_rope_head_dim", 64, 1 << 16));
   a.key_dim = a.nope_dim + a.rope_dim;

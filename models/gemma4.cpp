@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "engine/base/error.h"
 #include "models/common.h"
@@ -16,11 +15,6 @@ namespace {
 struct HeadShape {
   std::int32_t dim = 0, kv_heads = 0;
 };
-
-bool is_null(const Config& config, std::string_view key) {
-  const auto it = config.json().find(std::string(key));
-  return it != config.json().end() && it->is_null();
-}
 
 // Sliding layers use head_dim and num_key_value_heads; full layers have sizes of their own, said by two global keys or,
 // in newer files, layer by layer.
@@ -130,7 +124,7 @@ ModelSpec describe(const Config& file) {
   const auto width = std::int32_t(config.dimension_or("intermediate_size", 9216, 1 << 24));
   const bool double_wide = config.boolean_or("use_double_wide_mlp", false);
   std::int64_t entry_width = config.integer_or("hidden_size_per_layer_input", 256, 0, 1 << 20);
-  if (is_null(config, "hidden_size_per_layer_input")) entry_width = 0;
+  if (config.is_null("hidden_size_per_layer_input")) entry_width = 0;
   if (entry_width > 0) {
     PerLayerEmbeddingSpec p;
     p.width = std::int32_t(entry_width);

@@ -112,6 +112,11 @@ const Json* Config::find(std::string_view key) const {
   return found == node_->end() || found->is_null() ? nullptr : &*found;
 }
 
+bool Config::is_null(std::string_view key) const {
+  const auto found = node_->find(key);
+  return found != node_->end() && found->is_null();
+}
+
 ConfigKind Config::kind(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return ConfigKind::absent;

@@ -39,6 +39,8 @@ class Config {
 
   bool has(std::string_view key) const { return kind(key) != ConfigKind::absent; }
   ConfigKind kind(std::string_view key) const;
+  // The key is there and null: for the few where that says more than a missing key does.
+  bool is_null(std::string_view key) const;
   std::vector<std::string> keys() const;
   // The first of several spellings of one key that is present; the first one if none is, so that a getter's
   // complaint names the usual spelling.
@@ -84,9 +86,6 @@ class Config {
   std::optional<Config> find_section(std::string_view key) const;
   // An array of objects.
   std::vector<Config> sections(std::string_view key) const;
-
-  // The value itself, for what the getters cannot say.
-  const nlohmann::json& json() const noexcept { return *node_; }
 
   // An error about a key's value; `found` defaults to the value in the file.
   Error error(std::string_view key, std::string_view expected) const;
