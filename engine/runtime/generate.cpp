@@ -69,6 +69,7 @@ Generation generate(Executor& executor, Sequence& sequence, std::span<const std:
   };
   const auto finish = [&](FinishReason reason) {
     out.finish = reason;
+    if (out.prefill_s == 0) out.prefill_s = seconds_since(start);  // stopped before the prompt was read
     if (!last.empty()) out.logits_hash = hash_row(last);
     out.prefill = prefill.read();
     out.decode = decode.read();

@@ -2,6 +2,9 @@
 #include "tools/common/interrupt.h"
 
 #include <csignal>
+#include <string>
+
+#include "engine/base/error.h"
 
 namespace moe::tools {
 namespace {
@@ -29,6 +32,10 @@ void catch_interrupts() {
 }
 
 bool interrupted() noexcept { return g_interrupted.load(std::memory_order_relaxed); }
+
+void stop_if_interrupted(std::string_view work) {
+  if (interrupted()) throw Error(ErrorKind::io, "interrupted while " + std::string(work));
+}
 
 const std::atomic<bool>& interrupt_flag() noexcept { return g_interrupted; }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <string_view>
 
 namespace moe::tools {
 
@@ -12,6 +13,8 @@ void catch_interrupts();
 
 // True once such a signal has come. Safe in any thread, and cheap enough for inner loops.
 bool interrupted() noexcept;
+// Leaves work that has nothing to show yet: throws an Error, which run_program() turns into exit code 130.
+void stop_if_interrupted(std::string_view work);
 
 // The flag itself, for libraries that take a pointer to one and know nothing of signals.
 const std::atomic<bool>& interrupt_flag() noexcept;

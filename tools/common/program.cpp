@@ -10,6 +10,8 @@
 #include <sstream>
 
 #include "engine/base/error.h"
+#include "tools/common/help.h"
+#include "tools/common/interrupt.h"
 #include "tools/common/terminal.h"
 
 namespace moe::tools {
@@ -70,7 +72,7 @@ int run_program(const Program& program, int argc, const char* const* argv,
     CLI::App app(program.purpose, program.name);
     app.footer(program.examples);
     app.set_version_flag("--version", program.name + " " + std::string(version()));
-    app.get_formatter()->column_width(34);
+    app.formatter(std::make_shared<HelpFormatter>());
     describe(app);
     try {
       app.parse(argc, argv);
@@ -82,7 +84,7 @@ int run_program(const Program& program, int argc, const char* const* argv,
     code = run(app);
   } catch (const Error& error) {
     print_error(program.name, error.what());
-    code = error.kind() == ErrorKind::usage ? kUsage : kFailure;
+    code = interrupted() ? kInterrupted : error.kind() == ErrorKind::usage ? kUsage : kFailure;
   } catch (const std::bad_alloc&) {
     print_error(program.name, "out of memory");
     code = kFailure;

@@ -22,8 +22,8 @@ struct Program {
 
 // Parses the command line and runs the program; returns its exit code. `describe` adds flags and subcommands;
 // `run` does the work and returns an exit code. --help and --version go to stdout and give 0. A usage fault
-// (from the parser, or an Error of kind usage) gives 2, any other exception 1; each prints "NAME: error: ..."
-// as one line on stderr. What was written to stdout is flushed at the end; if that fails (a full disk), the
+// (from the parser, or an Error of kind usage) gives 2, any other exception 1, an Error after an interruption 130;
+// each prints "NAME: error: ..." as one line on stderr. What was written to stdout is flushed at the end; if that fails (a full disk), the
 // code becomes 1.
 int run_program(const Program& program, int argc, const char* const* argv,
                 const std::function<void(CLI::App&)>& describe, const std::function<int(CLI::App&)>& run);

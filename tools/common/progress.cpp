@@ -60,6 +60,13 @@ std::string format_bytes(std::uint64_t bytes) {
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
 }
 
+std::string format_count(double count) {
+  static constexpr std::array<const char*, 7> kUnits = {"", " k", " M", " G", " T", " P", " E"};
+  std::size_t unit = 0;
+  for (; count >= 999.5 && unit + 1 < kUnits.size(); ++unit) count /= 1000;
+  return fmt::format("{:.{}f}{}", count, unit == 0 ? 0 : count < 9.995 ? 2 : count < 99.95 ? 1 : 0, kUnits[unit]);
+}
+
 std::string progress_line(std::string_view label, std::uint64_t done, std::uint64_t total, double elapsed_s,
                           ProgressUnit unit, int width, bool bar, std::string_view note) {
   std::string tail;

@@ -16,6 +16,8 @@ enum class ProgressUnit { count, bytes };
 std::string format_duration(double seconds);
 // "512 B", "3.2 MB" (powers of 1000).
 std::string format_bytes(std::uint64_t bytes);
+// "640", "1.23 M", "45.6 G": three digits.
+std::string format_count(double count);
 
 // One line of text about `done` of `total`, at most `width` columns; with `bar`, a bar fills what is left
 // over. Total 0 means unknown: no percentage and no estimate. Pure, so that it can be tested.

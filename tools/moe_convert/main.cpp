@@ -33,7 +33,7 @@ Examples:
                                                             MLP: the outputs stay those of the dense model
 
 OUT_DIR must not exist or be empty. A conversion that fails or is interrupted leaves nothing behind.
-Exit codes: 0 done, 1 failure (one line on stderr says why), 2 wrong usage.)";
+Exit codes: 0 done, 1 failure (one line on stderr says why), 2 wrong usage, 130 interrupted.)";
 
 struct Flags {
   std::string input;

@@ -56,6 +56,7 @@ std::unique_ptr<Backend> load(const std::string& model, const RouterSetting& rou
   engine.router = router;
   std::unique_ptr<Progress> bar;
   engine.loading = [&](std::uint64_t done, std::uint64_t total) {
+    stop_if_interrupted("loading the model");
     if (!bar) bar = std::make_unique<Progress>("loading " + model, total, ProgressUnit::bytes);
     bar->update(done);
   };

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "eval/stats/proportion.h"
+#include "tools/common/progress.h"
 
 namespace moe::tools {
 
@@ -56,16 +57,6 @@ std::string format_rows(const std::vector<std::vector<std::string>>& rows) {
 
 }  // namespace
 
-std::string short_number(double value) {
-  constexpr const char* units[] = {"", " k", " M", " G", " T", " P", " E"};
-  std::size_t unit = 0;
-  while (value >= 999.5 && unit + 1 < std::size(units)) {
-    value /= 1000;
-    ++unit;
-  }
-  return fmt::format("{:.{}f}{}", value, unit == 0 ? 0 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0, units[unit]);
-}
-
 std::string result_table(const std::vector<FinishedCondition>& conditions) {
   std::vector<std::vector<std::string>> rows = {{"task", "chain", "n", "correct %", "95 % interval", "of completed %",
                                                  "truncated %", "unparsed %", "empty %", "FLOPs an item", "tokens an item",
@@ -88,7 +79,7 @@ std::string result_table(const std::vector<FinishedCondition>& conditions) {
                       scored ? "-" : percent(share(tally.completed_correct, s.completed)),
                       scored ? "-" : percent(share(s.truncated, ran)), scored ? "-" : percent(share(tally.unparsed, ran)),
                       scored ? "-" : percent(share(s.empty, ran)),
-                      short_number(static_cast<double>(flops.class_a + flops.class_b) / items),
+                      format_count(static_cast<double>(flops.class_a + flops.class_b) / items),
                       fmt::format("{:.0f}", static_cast<double>(tokens) / items), fmt::format("{:.2f}", time_of_an_item(finished))});
       if (energy) rows.back().push_back(s.with_energy == 0 ? "-" : fmt::format("{:.1f}", s.joules / static_cast<double>(s.with_energy)));
     }

@@ -15,7 +15,4 @@ inline constexpr double kLoudTruncation = 0.05;
 // of truncated, unparsed and empty answers, exact FLOPs an item; then loud lines, if there is reason for any.
 std::string result_table(const std::vector<eval::FinishedCondition>& conditions);
 
-// 1234567 -> "1.23 M"
-std::string short_number(double value);
-
 }  // namespace moe::tools

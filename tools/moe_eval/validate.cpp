@@ -118,8 +118,8 @@ class ModelCheck {
     const double replies = reply_seconds(work, outline.spec);
     fmt::print("  {}: {} items; prompts of {} to {} tokens, {} shared; {} FLOPs for prompts and choices",
                condition.label, work.items, work.shortest, work.longest, work.shared_tokens,
-               short_number(work.prefill));
-    if (work.reply_tokens > 0) fmt::print(", at most {} for replies", short_number(work.decode));
+               format_count(work.prefill));
+    if (work.reply_tokens > 0) fmt::print(", at most {} for replies", format_count(work.decode));
     fmt::print("; about {}", format_duration(prompts));
     if (work.reply_tokens > 0) fmt::print(" for prompts, at most {} for replies", format_duration(replies));
     fmt::print("\n");

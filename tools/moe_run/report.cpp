@@ -15,27 +15,21 @@ namespace {
 
 double per_second(double amount, double seconds) { return seconds > 0 ? amount / seconds : 0; }
 
-// 1234567 -> "1.23 M".
-std::string short_count(double n) {
-  const char* units[] = {"", " k", " M", " G", " T", " P", " E"};
-  int unit = 0;
-  while (n >= 999.5 && unit < 6) {
-    n /= 1000;
-    ++unit;
-  }
-  return fmt::format("{:.{}f}{}", n, unit == 0 ? 0 : n < 9.995 ? 2 : n < 99.95 ? 1 : 0, units[unit]);
+void phase_line(const char* label, const Costs& c, double seconds) {
+  const double tokens = static_cast<double>(c.tokens);
+  fmt::print(stderr, "{:8} {:>6} tokens {:>11} {:>10.2f} tokens/s {:>8.2f} GB/s {:>8.2f} GFLOP/s\n", label, c.tokens,
+             format_duration(seconds), per_second(tokens, seconds),
+             per_second(static_cast<double>(c.weight_bytes + c.kv_bytes), seconds) / 1e9,
+             per_second(static_cast<double>(c.total().class_a), seconds) / 1e9);
 }
 
-void phase_line(const char* label, const Costs& c, double seconds) {
-  const Flops total = c.total();
-  fmt::print(stderr, "{:8} {} tokens in {}, {:.2f} tokens/s, {:.2f} GB/s, {:.2f} GFLOP/s\n", label, c.tokens,
-             format_duration(seconds), per_second(static_cast<double>(c.tokens), seconds),
-             per_second(static_cast<double>(c.weight_bytes + c.kv_bytes), seconds) / 1e9,
-             per_second(static_cast<double>(total.class_a), seconds) / 1e9);
+// Exact sums, and what they make a token.
+void flops_line(const char* label, const Costs& c) {
   if (c.tokens == 0) return;
-  fmt::print(stderr, "         FLOPs {} class A + {} class B; a token: {} + {}\n", total.class_a, total.class_b,
-             short_count(static_cast<double>(total.class_a) / static_cast<double>(c.tokens)),
-             short_count(static_cast<double>(total.class_b) / static_cast<double>(c.tokens)));
+  const Flops total = c.total();
+  const double tokens = static_cast<double>(c.tokens);
+  fmt::print(stderr, "FLOPs    {}: {} matrix (A) + {} other (B), {} + {} a token\n", label, total.class_a, total.class_b,
+             format_count(static_cast<double>(total.class_a) / tokens), format_count(static_cast<double>(total.class_b) / tokens));
 }
 
 void component_lines(const Costs& c) {
@@ -83,16 +77,19 @@ nlohmann::json run_json(const RunFacts& f) {
 
 void print_summary(const RunFacts& f, bool verbose) {
   const Generation& g = f.generation;
-  fmt::print(stderr, "load     {}, {} resident; kernels {}, {} threads, compute {}, weights {}, seed {}\n",
-             format_duration(f.load_s), format_bytes(f.after_load_rss), f.kernels, f.threads, f.compute, f.weights, f.seed);
+  fmt::print(stderr, "load     {}, {} in memory; kernels {}, {} thread{}, compute {}, weights {}, seed {}\n", format_duration(f.load_s),
+             format_bytes(f.after_load_rss), f.kernels, f.threads, f.threads == 1 ? "" : "s", f.compute, f.weights, f.seed);
   phase_line("prompt", g.prefill, g.prefill_s);
+  if (!g.tokens.empty()) phase_line("decode", g.decode, g.decode_s);
+  flops_line("prompt", g.prefill);
   if (verbose) component_lines(g.prefill);
   if (!g.tokens.empty()) {
-    phase_line("decode", g.decode, g.decode_s);
+    flops_line("decode", g.decode);
     if (verbose) component_lines(g.decode);
-    fmt::print(stderr, "{} new tokens ({}), time to first token {}\n", g.tokens.size(), f.finish_reason, format_duration(g.ttft_s));
+    fmt::print(stderr, "output   {} new token{} ({}), the first after {}\n", g.tokens.size(), g.tokens.size() == 1 ? "" : "s", f.finish_reason,
+               format_duration(g.ttft_s));
   }
-  fmt::print(stderr, "peak RSS {}, last logits {:016x}\n", format_bytes(peak_resident_bytes()), g.logits_hash);
+  fmt::print(stderr, "memory   {} at the peak; last logits {:016x}\n", format_bytes(peak_resident_bytes()), g.logits_hash);
 }
 
 }  // namespace moe::tools

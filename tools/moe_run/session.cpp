@@ -41,6 +41,7 @@ std::shared_ptr<const Model> load(const std::filesystem::path& directory, kernel
   LoadOptions options;
   options.team = &team;
   options.progress = [&](std::int64_t done, std::int64_t total) {
+    stop_if_interrupted("loading the model");
     if (!progress) progress = std::make_unique<Progress>("loading", std::uint64_t(total), ProgressUnit::bytes);
     progress->update(std::uint64_t(done));
   };

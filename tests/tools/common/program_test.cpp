@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <new>
 #include <vector>
 
 #include "engine/base/error.h"
+#include "tools/common/interrupt.h"
 
 namespace moe::tools {
 namespace {
@@ -46,6 +49,46 @@ TEST(RunProgram, HelpGoesToStdoutAndTeaches) {
   EXPECT_EQ(help.err, "");
 }
 
+TEST(RunProgram, HelpIsReadable) {
+  const char* const args[] = {"moe-sample", "--help"};
+  int number = 7;
+  std::string type, file;
+  bool on = false;
+  testing::internal::CaptureStdout();
+  run_program(
+      kProgram, 2, args,
+      [&](CLI::App& app) {
+        app.add_option("-n,--number", number, "A number")->check(CLI::Range(1, 99))->capture_default_str();
+        app.add_option("IN", file, "What to read")->required();
+        auto* group = app.add_option_group("Types (one of them)");
+        group->add_option("--type", type, "A long description that goes on and on until the line is full of it, and further on the next")
+            ->check(CLI::IsMember({"f32", "bf16"}));
+        group->add_flag("--on", on, "A flag");
+        group->require_option(0, 1);
+      },
+      [](CLI::App&) { return 0; });
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), R"(Does nothing, for tests.
+Usage: moe-sample [OPTIONS] IN
+
+Arguments:
+  IN                            What to read
+
+Options:
+  -h, --help                    Print this help message and exit
+  --version                     Display program version information and exit
+  -n, --number N                A number [7]
+
+Types (one of them):
+  --type f32|bf16               A long description that goes on and on until the line is full of it, and further
+                                on the next
+  --on                          A flag
+
+Examples:
+  moe-sample --number 3
+
+)");
+}
+
 TEST(RunProgram, VersionNamesTheProgram) {
   const Outcome outcome = run_with({"--version"}, [](CLI::App&) { return 9; });
   EXPECT_EQ(outcome.code, 0);
@@ -77,6 +120,21 @@ TEST(RunProgram, FailuresGiveOneLineAndOne) {
   const Outcome memory = run_with({}, [](CLI::App&) -> int { throw std::bad_alloc(); });
   EXPECT_EQ(memory.code, 1);
   EXPECT_EQ(memory.err, "moe-sample: error: out of memory\n");
+}
+
+TEST(RunProgram, WorkThatWasInterruptedGives130) {
+  const auto interrupted_run = [] {
+    catch_interrupts();
+    std::raise(SIGINT);
+    const char* const args[] = {"moe-sample"};
+    std::exit(run_program(
+        kProgram, 1, args, [](CLI::App&) {},
+        [](CLI::App&) {
+          stop_if_interrupted("counting");
+          return 0;
+        }));
+  };
+  EXPECT_EXIT(interrupted_run(), testing::ExitedWithCode(130), "^moe-sample: error: interrupted while counting\n$");
 }
 
 }  // namespace

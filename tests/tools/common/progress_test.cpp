@@ -20,6 +20,12 @@ TEST(FormatDuration, PicksReadableUnits) {
 }
 
 TEST(FormatBytes, UsesPowersOfAThousand) {
+  EXPECT_EQ(format_count(0), "0");
+  EXPECT_EQ(format_count(999.4), "999");
+  EXPECT_EQ(format_count(999.5), "1.00 k");
+  EXPECT_EQ(format_count(1234567), "1.23 M");
+  EXPECT_EQ(format_count(45.6e9), "45.6 G");
+  EXPECT_EQ(format_count(456e12), "456 T");
   EXPECT_EQ(format_bytes(0), "0 B");
   EXPECT_EQ(format_bytes(999), "999 B");
   EXPECT_EQ(format_bytes(1000), "1.0 kB");

@@ -188,7 +188,7 @@ TEST(MoeConvert, SignalsLeaveNothing) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     child.signal(number);
     const Outcome outcome = child.wait();
-    EXPECT_EQ(outcome.code, 1) << outcome.err;
+    EXPECT_EQ(outcome.code, 130) << outcome.err;
     EXPECT_NE(outcome.err.find("interrupted"), std::string::npos) << outcome.err;
     EXPECT_FALSE(fs::exists(folder / "out"));
   }
