@@ -15,10 +15,13 @@ namespace {
 
 double per_second(double amount, double seconds) { return seconds > 0 ? amount / seconds : 0; }
 
+// Small models answer in no time.
+std::string duration(double seconds) { return seconds < 0.1 ? fmt::format("{:.1f} ms", 1000 * seconds) : format_duration(seconds); }
+
 void phase_line(const char* label, const Costs& c, double seconds) {
   const double tokens = static_cast<double>(c.tokens);
   fmt::print(stderr, "{:8} {:>6} tokens {:>11} {:>10.2f} tokens/s {:>8.2f} GB/s {:>8.2f} GFLOP/s\n", label, c.tokens,
-             format_duration(seconds), per_second(tokens, seconds),
+             duration(seconds), per_second(tokens, seconds),
              per_second(static_cast<double>(c.weight_bytes + c.kv_bytes), seconds) / 1e9,
              per_second(static_cast<double>(c.total().class_a), seconds) / 1e9);
 }
@@ -77,7 +80,7 @@ nlohmann::json run_json(const RunFacts& f) {
 
 void print_summary(const RunFacts& f, bool verbose) {
   const Generation& g = f.generation;
-  fmt::print(stderr, "load     {}, {} in memory; kernels {}, {} thread{}, compute {}, weights {}, seed {}\n", format_duration(f.load_s),
+  fmt::print(stderr, "load     {}, {} in memory; kernels {}, {} thread{}, compute {}, weights {}, seed {}\n", duration(f.load_s),
              format_bytes(f.after_load_rss), f.kernels, f.threads, f.threads == 1 ? "" : "s", f.compute, f.weights, f.seed);
   phase_line("prompt", g.prefill, g.prefill_s);
   if (!g.tokens.empty()) phase_line("decode", g.decode, g.decode_s);
@@ -87,7 +90,7 @@ void print_summary(const RunFacts& f, bool verbose) {
     flops_line("decode", g.decode);
     if (verbose) component_lines(g.decode);
     fmt::print(stderr, "output   {} new token{} ({}), the first after {}\n", g.tokens.size(), g.tokens.size() == 1 ? "" : "s", f.finish_reason,
-               format_duration(g.ttft_s));
+               duration(g.ttft_s));
   }
   fmt::print(stderr, "memory   {} at the peak; last logits {:016x}\n", format_bytes(peak_resident_bytes()), g.logits_hash);
 }

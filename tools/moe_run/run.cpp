@@ -23,7 +23,7 @@ class Output {
   const std::string& finish() {
     if (decoder_) emit(stops_.push(decoder_->finish()));
     emit(stops_.finish());
-    if (shown_ && decoder_) show("\n");
+    if (shown_ && !text_.empty()) show("\n");
     return text_;
   }
 
