@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/support/paths.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/broken_inputs.h"
 #include "tests/tools/scripted_model.h"
@@ -325,7 +326,7 @@ class Dialogue {
       dup2(out[1], STDOUT_FILENO);
       for (const int end : {in[0], in[1], out[0], out[1]}) close(end);
       if (chdir(folder.c_str()) != 0) _exit(126);
-      execl(MOE_TEST_BIN_DIR "/moe-run", "moe-run", "-m", model, "-t", "1", "--temp", "0", "-cnv", nullptr);
+      execl(program("moe-run").c_str(), "moe-run", "-m", model, "-t", "1", "--temp", "0", "-cnv", nullptr);
       _exit(127);
     }
     close(in[0]);

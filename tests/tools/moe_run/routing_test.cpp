@@ -18,7 +18,7 @@ using nlohmann::json;
 json run(const TempDir& folder, const std::string& model, const std::string& flags) {
   const std::string ids = folder.write("ids.json", "[3, 14, 15, 92, 65, 35, 8]").string(),
                     out = (folder / "out.json").string();
-  const std::string command = MOE_TEST_BIN_DIR "/moe-run -m " + fixture("golden/models/" + model).string() +
+  const std::string command = program("moe-run") + " -m " + fixture("golden/models/" + model).string() +
                               " --prompt-ids " + ids + " -n 3 --temp 0 --ignore-eos --json " + flags + " >" +
                               out + " 2>/dev/null";
   const int status = std::system(command.c_str());
