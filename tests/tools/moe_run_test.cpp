@@ -40,7 +40,7 @@ TEST_F(MoeRun, TextGoesToStdoutAndTheSummaryToStderr) {
   const json told = run_json({"-p", "hello", "-n", "12", "--ignore-eos"});
   EXPECT_EQ(outcome.out, told["text"].get<std::string>() + "\n");
   std::size_t at = 0;
-  for (const std::string part : {"load  ", " in memory; kernels ", "1 thread,", "\nprompt ", "tokens/s", "GB/s", "GFLOP/s", "\ndecode ",
+  for (const std::string& part : std::vector<std::string>{"load  ", " in memory; kernels ", "1 thread,", "\nprompt ", "tokens/s", "GB/s", "GFLOP/s", "\ndecode ",
                                  "\nFLOPs    prompt: ", " a token\n", "\nFLOPs    decode: ", "\noutput   12 new tokens (length), the first after ",
                                  "\nmemory   ", "last logits " + told["env"]["logits_hash"].get<std::string>()}) {
     at = outcome.err.find(part, at);
