@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -20,7 +21,8 @@ class MoeRun : public testing::Test {
   MoeRun() { copy_text_model(folder_ / "model"); }
 
   Outcome run(const Args& more, const std::string& input = "") {
-    Args args = {"-m", "model", "--temp", "0", "-t", "1"};
+    Args args = {"-m", "model", "--temp", "0"};
+    if (std::ranges::find(more, "-t") == more.end()) args.insert(args.end(), {"-t", "1"});
     args.insert(args.end(), more.begin(), more.end());
     return run_command({"moe-run", args, input, {}, "", 0}, folder_.path());
   }
