@@ -47,7 +47,7 @@ std::vector<ItemChoice> plain_numbers(const std::string& text, const std::string
       any = false;
     } else {
       throw Error(ErrorKind::format, Fault{path, fmt::format("item {}", out.size() + 1),
-                                           "numbers of documents, from 0", fmt::format("\"{}\"", c)});
+                                           "numbers of documents, from 0", fmt::format("'{}'", c)});
     }
   }
   return out;
