@@ -186,7 +186,7 @@ int run(CLI::App& app, RunFlags& flags) {
       if (one == kInterrupted) return one;
       if (code == kDone) code = one;
     } catch (const Error& error) {
-      if (flags.models.size() == 1) throw;
+      if (flags.models.size() == 1 || interrupted()) throw;
       // The other models' hours should not be lost to this one.
       print_error("moe-eval", fmt::format("{}: {}", model, error.what()));
       code = kFailure;
