@@ -3,6 +3,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "kernels/packed_matrix.h"
 #include "kernels/quantise.h"
@@ -151,6 +152,26 @@ std::int64_t total_rows(std::span<const MatrixView> parts) {
   return rows;
 }
 
+// Tiles [tile_begin, tile_end) of a matrix of this shape, at out.
+void pack_range(const PackedMatrix& shape, std::span<const MatrixView> parts, std::int64_t tile_begin,
+                std::int64_t tile_end, std::byte* out) noexcept {
+  RowFinder finder(parts, shape);
+  for (std::int64_t index = tile_begin; index < tile_end; ++index, out += shape.tile_bytes()) {
+    StoredRow rows[kLanes];
+    finder.find(index, rows);
+    if (is_quantised(shape.type())) {
+      pack_quantised(rows, shape, out);
+      continue;
+    }
+    if (rows[kLanes - 1].data == nullptr || shape.cols() % 2 != 0) {
+      std::memset(out, 0, static_cast<std::size_t>(shape.tile_bytes()));
+    }
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (rows[lane].data != nullptr) pack_row(rows[lane], shape.cols(), shape.type(), out, lane);
+    }
+  }
+}
+
 }  // namespace
 
 void pack_tiles(PackedMatrix& out, std::span<const MatrixView> parts, std::int64_t tile_begin,
@@ -159,22 +180,20 @@ void pack_tiles(PackedMatrix& out, std::span<const MatrixView> parts, std::int64
   if (total_rows(parts) != out.rows() || tile_begin < 0 || tile_end > out.tiles()) {
     throw std::invalid_argument("packed matrix: the parts' rows or the tile range do not fit");
   }
-  RowFinder finder(parts, out);
-  for (std::int64_t index = tile_begin; index < tile_end; ++index) {
-    std::byte* tile = out.tile(index);
-    StoredRow rows[kLanes];
-    finder.find(index, rows);
-    if (is_quantised(out.type())) {
-      pack_quantised(rows, out, tile);
-      continue;
-    }
-    if (rows[kLanes - 1].data == nullptr || out.cols() % 2 != 0) {
-      std::memset(tile, 0, static_cast<std::size_t>(out.tile_bytes()));
-    }
-    for (int lane = 0; lane < kLanes; ++lane) {
-      if (rows[lane].data != nullptr) pack_row(rows[lane], out.cols(), out.type(), tile, lane);
-    }
-  }
+  pack_range(out, parts, tile_begin, tile_end, out.tile(tile_begin));
+}
+
+void pack_tiles(const PackedMatrix& unpacked, std::int64_t tile_begin, std::int64_t tile_end,
+                std::byte* out) noexcept {
+  pack_range(unpacked, unpacked.parts(), tile_begin, tile_end, out);
+}
+
+PackedMatrix PackedMatrix::unpacked(std::vector<MatrixView> parts, WeightType type, RowOrder order) {
+  const std::int64_t cols = parts.empty() ? 0 : parts.front().cols;
+  check_parts(parts, type, cols);
+  PackedMatrix out(Unplaced{}, type, total_rows(parts), cols, order);
+  out.parts_ = std::move(parts);
+  return out;
 }
 
 PackedMatrix pack(std::span<const MatrixView> parts, WeightType type, RowOrder order) {

@@ -62,6 +62,10 @@ std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {
   return product;
 }
 
+std::int64_t tiles_of(std::int64_t rows, RowOrder order) noexcept {
+  return order == RowOrder::gate_up ? 2 * ((rows / 2 + kLanes - 1) / kLanes) : (rows + kLanes - 1) / kLanes;
+}
+
 }  // namespace
 
 const char* weight_type_name(WeightType type) noexcept {
@@ -111,8 +115,7 @@ MatrixView row_major(WeightType type, const void* data, std::int64_t rows, std::
   return {type, static_cast<const std::byte*>(data), rows, cols, cols * size, size};
 }
 
-PackedMatrix::PackedMatrix(WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order)
-    : rows_(rows), cols_(cols), type_(type), order_(order) {
+std::int64_t packed_bytes(WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order) {
   if (rows < 0 || cols < 0 || rows > std::numeric_limits<std::int64_t>::max() - kLanes ||
       cols == std::numeric_limits<std::int64_t>::max()) {
     throw std::invalid_argument("packed matrix: expected a shape, found " + std::to_string(rows) + " x " +
@@ -122,13 +125,30 @@ PackedMatrix::PackedMatrix(WeightType type, std::int64_t rows, std::int64_t cols
     throw std::invalid_argument("packed matrix: gate and up rows differ in number");
   }
   checked_multiply(cols, std::int64_t{4} * kLanes);  // no type has longer tiles
+  return checked_multiply(bytes_of_tile(type, cols), tiles_of(rows, order));
+}
+
+PackedMatrix::PackedMatrix(Unplaced, WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order)
+    : rows_(rows), cols_(cols), bytes_(packed_bytes(type, rows, cols, order)), type_(type), order_(order) {
   tile_bytes_ = bytes_of_tile(type, cols);
-  bytes_ = checked_multiply(tile_bytes_, tiles());
-  if (bytes_ > 0) data_ = allocate(bytes_);
+}
+
+PackedMatrix::PackedMatrix(WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order)
+    : PackedMatrix(Unplaced{}, type, rows, cols, order) {
+  if (bytes_ == 0) return;
+  data_ = allocate(bytes_);
+  owned_ = true;
+}
+
+PackedMatrix PackedMatrix::over(std::byte* memory, WeightType type, std::int64_t rows, std::int64_t cols,
+                                RowOrder order) {
+  PackedMatrix matrix(Unplaced{}, type, rows, cols, order);
+  matrix.data_ = memory;
+  return matrix;
 }
 
 PackedMatrix::~PackedMatrix() {
-  if (data_ != nullptr) release(data_, bytes_);
+  if (owned_) release(data_, bytes_);
 }
 
 PackedMatrix::PackedMatrix(PackedMatrix&& other) noexcept { *this = std::move(other); }
@@ -141,12 +161,12 @@ PackedMatrix& PackedMatrix::operator=(PackedMatrix&& other) noexcept {
   std::swap(bytes_, other.bytes_);
   std::swap(type_, other.type_);
   std::swap(order_, other.order_);
+  std::swap(owned_, other.owned_);
+  std::swap(parts_, other.parts_);
   return *this;
 }
 
-std::int64_t PackedMatrix::tiles() const noexcept {
-  return order_ == RowOrder::gate_up ? 2 * ((rows_ / 2 + kLanes - 1) / kLanes) : (rows_ + kLanes - 1) / kLanes;
-}
+std::int64_t PackedMatrix::tiles() const noexcept { return tiles_of(rows_, order_); }
 
 std::int64_t PackedMatrix::row_of(std::int64_t tile, int lane) const noexcept {
   if (order_ == RowOrder::stacked) {

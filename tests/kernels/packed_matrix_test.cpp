@@ -1,6 +1,8 @@
 // Packing: parts, strides, types, ranges over threads, rows read back, refusals.
 #include <algorithm>
+#include <memory>
 
+#include "engine/base/content_hash.h"
 #include "kernels/thread_team.h"
 #include "tests/kernels/support.h"
 
@@ -120,6 +122,46 @@ TEST(PackedMatrix, LargeMatricesAreMappedAndMoved) {
   expect_rows(moved, stored.values);
   moved = PackedMatrix();
   EXPECT_TRUE(moved.empty());
+}
+
+TEST(PackedMatrix, BorrowedMemoryIsPackedReadAndLeftToItsOwner) {
+  const StoredMatrix stored(WeightType::bf16, 40, 33, 9);
+  const std::vector<MatrixView> parts = {stored.view};
+  const PackedMatrix own = pack(parts);
+  EXPECT_EQ(own.bytes(), packed_bytes(WeightType::bf16, 40, 33));
+  std::vector<std::byte> memory(static_cast<std::size_t>(own.bytes()) + 64);
+  void* at = memory.data();
+  std::size_t room = memory.size();
+  auto* aligned = static_cast<std::byte*>(std::align(64, static_cast<std::size_t>(own.bytes()), at, room));
+  PackedMatrix moved;
+  {
+    PackedMatrix borrowed = PackedMatrix::over(aligned, WeightType::bf16, 40, 33);
+    pack_tiles(borrowed, parts, 0, borrowed.tiles());
+    moved = std::move(borrowed);
+  }
+  EXPECT_EQ(moved.tile(0), aligned);
+  expect_rows(moved, stored.values);
+  EXPECT_EQ(std::memcmp(aligned, own.tile(0), static_cast<std::size_t>(own.bytes())), 0);
+}
+
+// Packed matrices are kept in files: whoever changes their bytes must change kPackedLayoutVersion, and then these.
+TEST(PackedMatrix, BytesOfTheLayoutVersionAreKnown) {
+  ASSERT_EQ(kPackedLayoutVersion, 1U);
+  std::vector<std::uint16_t> halves(2 * 37 * 21);  // finite in each of the types
+  for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<std::uint16_t>(0x3000 + i * 7 % 0xB00);
+  const auto hash_of = [&](WeightType type, RowOrder order = RowOrder::stacked) {
+    const bool quantised = type == WeightType::q8 || type == WeightType::q4;
+    const std::int64_t rows = order == RowOrder::gate_up ? 36 : 37;
+    const MatrixView view = row_major(quantised ? WeightType::bf16 : type, halves.data(), rows, 21);
+    const PackedMatrix matrix = pack(std::vector{view}, type, order);
+    return content_hash({matrix.tile(0), static_cast<std::size_t>(matrix.bytes())}).hex();
+  };
+  EXPECT_EQ(hash_of(WeightType::f32), "c66ff89ddd520d4a7203ba52464169cc");
+  EXPECT_EQ(hash_of(WeightType::f16), "c8db00a75a5a2925bc2b2a4dfb950312");
+  EXPECT_EQ(hash_of(WeightType::bf16), "07c011e879f8243654b2378ab8046ab2");
+  EXPECT_EQ(hash_of(WeightType::bf16, RowOrder::gate_up), "f46b20d6cbf1fa4e9ec3d1a7bce4a81f");
+  EXPECT_EQ(hash_of(WeightType::q8), "9aac3f4598fcd811f9af305ce871601b");
+  EXPECT_EQ(hash_of(WeightType::q4), "4294ac3cf70481e17a5fb98f4db3e4a5");
 }
 
 TEST(PackedMatrix, MisfitsAreRefused) {
