@@ -70,8 +70,8 @@ bool stores_another_head(const Description& description, const Checkpoint& check
   const Tensor* embedding = checkpoint.find(locate({Slot::embedding, -1, -1, spec.vocab, spec.hidden}).tensor);
   if (head == nullptr || embedding == nullptr) return false;
   const bool equal = head->dtype == embedding->dtype && std::ranges::equal(head->data, embedding->data);
-  checkpoint.drop(*head);
-  checkpoint.drop(*embedding);
+  checkpoint.drop(*head, head->data);
+  checkpoint.drop(*embedding, embedding->data);
   return !equal;
 }
 

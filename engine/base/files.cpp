@@ -52,7 +52,9 @@ OpenedFile open_for_reading(const std::filesystem::path& path) {
     throw Error(ErrorKind::io, Fault{path.string(), "", "a regular file", kind_of(status.st_mode)});
   }
   file.size = static_cast<std::uint64_t>(status.st_size);
-  file.mtime_ns = std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
+  const auto nanoseconds = [](const timespec& t) { return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec; };
+  file.mtime_ns = nanoseconds(status.st_mtim);
+  file.ctime_ns = nanoseconds(status.st_ctim);
   return file;
 }
 

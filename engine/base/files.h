@@ -29,7 +29,8 @@ class FileDescriptor {
 struct OpenedFile {
   FileDescriptor fd;
   std::uint64_t size = 0;     // bytes, when it was opened
-  std::int64_t mtime_ns = 0;  // last change, nanoseconds since the epoch
+  std::int64_t mtime_ns = 0;  // last change of its contents as files show it, nanoseconds since the epoch
+  std::int64_t ctime_ns = 0;  // last change of anything about it, which no program can set
 };
 
 // Opens a regular file for reading. Directories, pipes, devices and files that cannot be opened are errors

@@ -264,14 +264,14 @@ const fs::path& Checkpoint::file_of(std::string_view name) const noexcept {
   return index_.empty() && !files_.empty() ? files_.front().path() : index_;
 }
 
-void Checkpoint::drop(const Tensor& tensor) const noexcept {
+void Checkpoint::drop(const Tensor& tensor, std::span<const std::byte> part) const noexcept {
   const auto place = places_.find(tensor.name);
-  if (place != places_.end() && place->second.file < files_.size()) files_[place->second.file].drop(tensor);
+  if (place != places_.end() && place->second.file < files_.size()) files_[place->second.file].drop(part);
 }
 
-void Checkpoint::will_need(const Tensor& tensor) const noexcept {
+void Checkpoint::will_need(const Tensor& tensor, std::span<const std::byte> part) const noexcept {
   const auto place = places_.find(tensor.name);
-  if (place != places_.end() && place->second.file < files_.size()) files_[place->second.file].will_need(tensor);
+  if (place != places_.end() && place->second.file < files_.size()) files_[place->second.file].will_need(part);
 }
 
 }  // namespace moe

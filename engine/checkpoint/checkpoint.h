@@ -48,9 +48,9 @@ class Checkpoint {
   // Bytes of all tensors.
   std::uint64_t total_bytes() const noexcept { return total_bytes_; }
 
-  // Gives the pages of a tensor back to the system (it may still be read), or asks for them ahead.
-  void drop(const Tensor& tensor) const noexcept;
-  void will_need(const Tensor& tensor) const noexcept;
+  // Gives the pages of a part of a tensor back to the system (it may still be read), or asks for them ahead.
+  void drop(const Tensor& tensor, std::span<const std::byte> part) const noexcept;
+  void will_need(const Tensor& tensor, std::span<const std::byte> part) const noexcept;
 
  private:
   struct Place {

@@ -50,9 +50,9 @@ class SafetensorsFile {
   std::size_t size() const noexcept { return file_.bytes().size(); }
   std::int64_t mtime_ns() const noexcept { return file_.mtime_ns(); }
 
-  // Gives the pages of a tensor of this file back to the system, or asks for them ahead.
-  void drop(const Tensor& tensor) const noexcept { file_.drop(tensor.data); }
-  void will_need(const Tensor& tensor) const noexcept { file_.will_need(tensor.data); }
+  // Gives the pages of a part of this file back to the system, or asks for them ahead.
+  void drop(std::span<const std::byte> part) const noexcept { file_.drop(part); }
+  void will_need(std::span<const std::byte> part) const noexcept { file_.will_need(part); }
 
  private:
   std::filesystem::path path_;

@@ -72,7 +72,7 @@ ModelImage read_hf_model(const fs::path& directory) {
             source->data.data() + static_cast<std::size_t>(first * row) * size_of(source->dtype);
         read_floats(source->dtype, data, static_cast<std::size_t>(count * row), 1, to);
       };
-      out.release = [checkpoint, source] { checkpoint->drop(*source); };
+      out.release = [checkpoint, source] { checkpoint->drop(*source, source->data); };
       image.tensors.push_back(std::move(out));
     }
   }

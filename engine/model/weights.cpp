@@ -97,6 +97,8 @@ std::string_view name(Slot slot) noexcept {
   return kNames[static_cast<std::size_t>(slot)];
 }
 
+bool kept_when_quantised(Slot slot) noexcept { return slot == Slot::router || slot == Slot::shared_expert_gate; }
+
 std::vector<WeightUse> model_weights(const ModelSpec& spec) {
   Lister list(-1);
   list.matrix(Slot::embedding, spec.vocab, spec.hidden);

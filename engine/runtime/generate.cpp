@@ -88,7 +88,7 @@ Generation generate(Executor& executor, Sequence& sequence, std::span<const std:
   out.prefill_s = seconds_since(start);
   if (options.max_new_tokens <= 0) return finish(FinishReason::length);
 
-  Sampler sampler(options.sampling, options.allowed);
+  Sampler sampler(options.sampling, hooks.allowed ? hooks.allowed() : std::vector<bool>());
   const auto decode_start = Clock::now();
   for (;;) {
     if (stopped()) return finish(FinishReason::interrupted);

@@ -22,7 +22,6 @@ struct GenerateOptions {
   SamplingOptions sampling;
   std::vector<std::int32_t> stop_ids;
   std::int32_t logprobs = -1;  // alternatives listed for each token; -1: no log-probabilities
-  std::vector<bool> allowed;   // ids that may be drawn; empty: all
   bool all_prompt_logits = false;
 };
 
@@ -33,6 +32,8 @@ struct GenerateHooks {
   std::function<void(std::span<const float> rows)> on_logits;
   // Prompt tokens computed so far.
   std::function<void(std::int32_t done)> on_prefill;
+  // Ids that may be drawn; none (empty): all. Asked once, when the prompt has been computed.
+  std::function<std::vector<bool>()> allowed;
   // True ends with FinishReason::interrupted.
   std::function<bool()> interrupted;
 };

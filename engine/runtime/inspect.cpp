@@ -6,11 +6,12 @@
 
 #include "engine/base/error.h"
 #include "engine/runtime/kv_cache.h"
+#include "engine/runtime/matrix_sizes.h"
+#include "engine/runtime/model.h"
 
 namespace moe {
 namespace {
 
-constexpr std::int64_t kTileRows = 16;
 constexpr std::int64_t kMaxExperts = 1 << 20;  // all layers together; the largest published models have 15,000
 constexpr std::int64_t kMaxContext = std::int64_t{1} << 30;
 // Numbers above this are not computed, so that sums and products of them still fit 63 bits.
@@ -19,7 +20,6 @@ constexpr double kTooLarge = 1e18;
 std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 bool is_table(Slot slot) { return slot == Slot::embedding || slot == Slot::per_layer_table; }
-bool is_head(const ModelSpec& spec, Slot slot) { return slot == Slot::head || (spec.tied_head && slot == Slot::embedding); }
 
 // One matrix of a form; a row's last group may be short, and has its scale all the same.
 std::int64_t matrix_bytes(const WeightForm& form, std::int64_t rows, std::int64_t cols) {
@@ -28,14 +28,12 @@ std::int64_t matrix_bytes(const WeightForm& form, std::int64_t rows, std::int64_
 }
 
 bool is_expert(Slot slot) { return slot == Slot::expert_gate || slot == Slot::expert_up || slot == Slot::expert_down; }
-// Small matrices that choose or weigh: nobody stores them in fewer bits.
-bool is_router(Slot slot) { return slot == Slot::router || slot == Slot::shared_expert_gate; }
 
 // Whether the checkpoint stores this weight in blocks.
 bool in_blocks(const StoredTypes& stored, Slot slot) {
   switch (stored.blocks) {
     case StoredTypes::Blocks::none: return false;
-    case StoredTypes::Blocks::fp8: return !is_table(slot) && slot != Slot::head && !is_router(slot);
+    case StoredTypes::Blocks::fp8: return !is_table(slot) && slot != Slot::head && !kept_when_quantised(slot);
     case StoredTypes::Blocks::mxfp4: return is_expert(slot);
   }
   return false;
@@ -44,11 +42,18 @@ bool in_blocks(const StoredTypes& stored, Slot slot) {
 // The form that a matrix has in a model of `form`; `in_memory` tells blocks that were opened from those in a file.
 WeightForm form_of(const StoredTypes& stored, const WeightForm& form, Slot slot, bool in_memory) {
   const WeightForm plain{"", stored.bits};
-  if (form.quantised()) return is_router(slot) ? plain : form;
+  if (form.quantised()) return kept_when_quantised(slot) ? plain : form;
   if (!form.native()) return form;
   if (!in_blocks(stored, slot)) return plain;
   if (stored.blocks == StoredTypes::Blocks::fp8) return in_memory ? WeightForm{"", 32} : WeightForm{"", 8};
   return in_memory ? WeightForm{"", 16} : WeightForm{"", 4, 32, 8};
+}
+
+// What the loader packs a matrix of this form in.
+kernels::WeightType packed_type(const WeightForm& form) {
+  using kernels::WeightType;
+  if (form.quantised()) return form.bits == 8 ? WeightType::q8 : WeightType::q4;
+  return form.bits == 16 ? WeightType::bf16 : WeightType::f32;
 }
 
 constexpr std::int64_t kFp8Block = 128;
@@ -132,18 +137,9 @@ std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& store
 }
 
 std::int64_t resident_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form) {
-  std::int64_t bytes = 0;
-  for_each_weight(spec, [&](const WeightUse& use) {
-    if (use.is_vector()) {
-      bytes += use.rows * std::int64_t{sizeof(float)};
-    } else if (!is_table(use.slot) || is_head(spec, use.slot)) {
-      // 16-bit tiles keep inputs in pairs, quantised ones in whole groups.
-      const WeightForm kept = form_of(stored, form, use.slot, true);
-      const std::int64_t cols = round_up(use.cols, kept.quantised() ? kept.group : kept.bits == 16 ? 2 : 1);
-      bytes += matrix_bytes(kept, round_up(use.rows, kTileRows), cols);
-    }
-  });
-  return bytes;
+  MatrixSizes sizes([&](std::span<const WeightPart> parts) { return packed_type(form_of(stored, form, parts.front().use.slot, true)); });
+  read_weights(spec, sizes);
+  return sizes.matrix_bytes() + sizes.vector_bytes();
 }
 
 KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes) {

@@ -34,7 +34,7 @@ inline constexpr WeightForm kWeightForms[] = {{"native", 0}, {"f32", 32}, {"bf16
 
 // Bytes of every parameter the model uses, each counted once, as a checkpoint of that form would store them.
 std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form);
-// Bytes the loader keeps in memory: matrices in tiles of 16 outputs, a tied head as a matrix of its own, vectors in
+// Bytes the loader keeps in memory, exactly where the stored types are what they are said to be: matrices in tiles of 16 outputs, a tied head as a matrix of its own, vectors in
 // f32; what is stored in FP8 blocks as f32, and MXFP4 as bf16. The embedding tables are read by row from the mapped file
 // and take none.
 std::int64_t resident_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form);

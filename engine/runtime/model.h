@@ -2,13 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/model/spec.h"
 #include "engine/runtime/kv_cache.h"
+#include "engine/runtime/packed_file.h"
+#include "engine/runtime/weight_memory.h"
 #include "engine/runtime/weight_source.h"
 #include "kernels/thread_team.h"
 
@@ -81,33 +87,63 @@ struct ModelWeights {
 // Asks the source for all of them: the same weights in the same order for the same spec.
 ModelWeights read_weights(const ModelSpec& spec, WeightSource& source);
 
+// Where a model's matrices lie while it runs.
+enum class WeightPlace : std::uint8_t { memory, packed_file, checkpoint };
+std::string_view name(WeightPlace place) noexcept;
+
 struct LoadOptions {
   kernels::ThreadTeam* team = nullptr;  // packs with its threads; null: the calling thread alone
   std::function<void(std::int64_t done_bytes, std::int64_t total_bytes)> progress;
+  std::function<void(const std::string& note)> note;  // what went another way than asked for, though the model loads
+  std::optional<kernels::WeightType> quantise;        // q8 or q4; nothing: types as they are stored
+
+  // Packed weights are kept in this folder, one file for a checkpoint's folder and a form of weights; empty: not used.
+  std::filesystem::path packed_folder;
+  bool make_packed = false;    // make the file where there is none that fits; else only use one that is there
+  bool verify_packed = false;  // compare all of it with its checksums first
+
+  enum class Mapping : std::uint8_t {
+    automatic,  // a packed file as it lies in its mapping; else memory, if the weights fit
+    always,     // else the checkpoint as it lies in its mapping: packed in the course of each product, which is slow
+    never,      // all weights in memory
+  };
+  Mapping mapping = Mapping::automatic;
+  std::optional<std::int64_t> memory;  // bytes that automatic may take; nothing: what is available
 };
+
+// The file that packed weights of a checkpoint's folder are kept in.
+std::filesystem::path packed_path(const std::filesystem::path& packed_folder, const std::filesystem::path& checkpoint,
+                                  std::optional<kernels::WeightType> quantise);
 
 class Model : public ModelWeights {
  public:
-  // Checks that the checkpoint holds every weight of the spec in its shape, then packs them tensor by tensor. Errors
-  // (config, format, unsupported) name file, tensor, expected and found, and come before the first weight is read.
+  // Checks that the checkpoint holds every weight of the spec in its shape, then packs them tensor by tensor: no more
+  // than one is in memory twice. Errors (config, format, unsupported) name file, tensor, expected and found, and come
+  // before the first weight is read. A packed file that cannot be used or made is noted and done without.
   static std::shared_ptr<const Model> load(ModelSpec spec, const WeightLocator& locate,
                                            std::shared_ptr<const Checkpoint> checkpoint, const LoadOptions& options = {});
 
   const ModelSpec& spec() const { return spec_; }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
-  // Bytes the packed weights hold in memory.
+  // Bytes of the packed matrices, and where they lie.
   std::int64_t weight_bytes() const { return weight_bytes_; }
+  WeightPlace place() const { return place_; }
 
   RowTable embedding;        // [V, H]
   RowTable per_layer_table;  // [V, N * W]
 
  private:
+  class Loader;
   Model(ModelSpec spec, std::shared_ptr<const Checkpoint> checkpoint)
       : spec_(std::move(spec)), checkpoint_(std::move(checkpoint)) {}
 
   ModelSpec spec_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::int64_t weight_bytes_ = 0;
+  WeightPlace place_ = WeightPlace::memory;
+  // What the matrices lie in.
+  WeightMemory memory_;
+  std::optional<PackedFile> packed_file_;
 };
 
 }  // namespace moe

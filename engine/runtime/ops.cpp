@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "kernels/multiply.h"
+
 namespace moe {
 
 const kernels::PackedInput& Ops::prepare(kernels::Compute compute, const float* x, std::int64_t ldx,
@@ -23,7 +25,7 @@ void Ops::matmul(const kernels::PackedMatrix& w, const kernels::InputRows& x, fl
                  const kernels::Epilogue& epilogue) const {
   if (x.rows == 0) return;
   team_.parallel_for(w.outputs(), kernels::row_granularity(), [&](std::int64_t begin, std::int64_t end, int) {
-    table_.matmul(w, x, epilogue, y, ldy, begin, end);
+    kernels::multiply(table_, w, x, epilogue, y, ldy, begin, end);
   });
 }
 
@@ -81,7 +83,7 @@ void Ops::matmul_here(const kernels::PackedMatrix& w, const float* x, std::int64
   if (rows == 0) return;
   input.bind(table_, kernels::product_compute(w.type(), compute_), x, ldx, rows, w.cols());
   table_.prepare(input, 0, rows);
-  table_.matmul(w, input.all(), {}, y, ldy, 0, w.outputs());
+  kernels::multiply(table_, w, input.all(), {}, y, ldy, 0, w.outputs());
 }
 
 void Ops::for_tasks(std::int64_t tasks, kernels::FunctionRef<void(std::int64_t, int)> f) const {

@@ -166,12 +166,8 @@ ModelWeights read_weights(const ModelSpec& spec, WeightSource& source) {
       case Slot::head: w.head = matrix(whole(use)); break;
       default: break;
     }
-    source.finished({&use, 1});
   }
-  for (std::int32_t i = 0; i < spec.layer_count(); ++i) {
-    w.layers.push_back(read_layer(source, spec, i));
-    source.finished(layer_weights(spec, i));
-  }
+  for (std::int32_t i = 0; i < spec.layer_count(); ++i) w.layers.push_back(read_layer(source, spec, i));
   return w;
 }
 

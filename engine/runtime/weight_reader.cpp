@@ -6,7 +6,6 @@
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <set>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -74,18 +73,59 @@ void store_row(std::span<const float> row, WeightType type, std::byte* out) {
   }
 }
 
+// The bytes from the first to the last element of a part.
+std::span<const std::byte> stored_bytes(const WeightReader::Found& w, const WeightPart& part) {
+  const TensorSlice& s = w.slice;
+  const std::int64_t first = s.offset + part.first_row * s.row_stride;
+  const std::int64_t last = first + (part.rows - 1) * s.row_stride + (part.use.cols - 1) * s.col_stride;
+  const auto element = static_cast<std::int64_t>(size_of(w.tensor->dtype));
+  const auto at = [&](std::int64_t index) { return static_cast<std::size_t>(s.encoding == Encoding::mxfp4 ? index / 2 : index * element); };
+  return w.tensor->data.subspan(at(first), at(last) + static_cast<std::size_t>(element) - at(first));
+}
+
+MatrixView transposed(MatrixView view) {
+  std::swap(view.rows, view.cols);
+  std::swap(view.row_stride_bytes, view.col_stride_bytes);
+  return view;
+}
+
+// A part of a plain tensor as it lies in the file.
+MatrixView view(const WeightPart& part, const WeightReader::Found& w) {
+  const auto element = static_cast<std::int64_t>(size_of(w.tensor->dtype));
+  const MatrixView rows = {*packed_type(w.tensor->dtype), stored_bytes(w, part).data(),   part.rows,
+                           part.use.cols,                 w.slice.row_stride * element, w.slice.col_stride * element};
+  return part.transposed ? transposed(rows) : rows;
+}
+
+// What a part is packed in unless it is quantised. A 4-bit float times a power of two is a bf16; other types that the
+// kernels do not take need all of an f32.
+WeightType float_type(const WeightReader::Found& w) {
+  switch (w.slice.encoding) {
+    case Encoding::plain: return packed_type(w.tensor->dtype).value_or(WeightType::f32);
+    case Encoding::fp8_block: return WeightType::f32;
+    case Encoding::mxfp4: return WeightType::bf16;
+  }
+  return WeightType::f32;
+}
+
+// Whether the kernels can read the part where it lies.
+bool is_direct(const WeightReader::Found& w) {
+  return w.slice.encoding == Encoding::plain && packed_type(w.tensor->dtype).has_value();
+}
+
 }  // namespace
 
 // A part as the kernels can read it; `widened` holds the numbers where the stored form had to be turned into floats.
 struct WeightReader::Staged {
   MatrixView view;
   std::vector<std::byte> widened;
-  const Tensor* tensor = nullptr;
+  Found found;
+  std::span<const std::byte> stored;
 };
 
 WeightReader::WeightReader(const Checkpoint& checkpoint, const WeightLocator& locate, kernels::ThreadTeam* team,
-                           std::function<void(std::int64_t)> bytes_read)
-    : checkpoint_(checkpoint), locate_(locate), team_(team), bytes_read_(std::move(bytes_read)) {}
+                           std::optional<WeightType> quantise, std::function<void(std::int64_t)> bytes_read)
+    : checkpoint_(checkpoint), locate_(locate), team_(team), quantise_(quantise), bytes_read_(std::move(bytes_read)) {}
 
 void WeightReader::require_type(const std::string& tensor, DType found, bool fits, std::string_view expected) const {
   if (fits) return;
@@ -121,23 +161,20 @@ std::vector<float> WeightReader::vector(const WeightUse& use) {
   return out;
 }
 
-WeightReader::Staged WeightReader::stage(const WeightPart& part) const {
-  const Found w = find(part.use);
-  Staged staged;
-  staged.tensor = w.tensor;
-  const std::int64_t cols = part.use.cols;
+WeightType WeightReader::type_of(std::span<const WeightPart> parts) const {
+  if (quantise_ && !kept_when_quantised(parts.front().use.slot)) return *quantise_;
+  const WeightType type = float_type(find(parts.front().use));
+  const bool common = std::ranges::all_of(parts, [&](const WeightPart& part) { return float_type(find(part.use)) == type; });
+  return common ? type : WeightType::f32;
+}
+
+// out[part.rows][cols] in `type`, which holds the numbers exactly.
+void WeightReader::widen(const Found& w, const WeightPart& part, WeightType type, std::byte* out) const {
+  const std::int64_t cols = part.use.cols, row_bytes = cols * (type == WeightType::bf16 ? 2 : 4);
   const auto element = static_cast<std::int64_t>(size_of(w.tensor->dtype));
-  const auto direct = w.slice.encoding == Encoding::plain ? packed_type(w.tensor->dtype) : std::nullopt;
-  if (direct) {
-    staged.view = {*direct, w.tensor->data.data() + (w.slice.offset + part.first_row * w.slice.row_stride) * element,
-                   part.rows, cols, w.slice.row_stride * element, w.slice.col_stride * element};
-  } else {
-    // A 4-bit float times a power of two is a bf16; the others need all of an f32.
-    const WeightType type = w.slice.encoding == Encoding::mxfp4 ? WeightType::bf16 : WeightType::f32;
-    const std::int64_t row_bytes = cols * (type == WeightType::bf16 ? 2 : 4);
-    staged.widened.resize(part.rows * row_bytes);
+  const auto rows = [&](std::int64_t begin, std::int64_t end, int) {
     std::vector<float> floats(cols);
-    for (std::int64_t r = 0; r < part.rows; ++r) {
+    for (std::int64_t r = begin; r < end; ++r) {
       const std::int64_t row = part.first_row + r;
       switch (w.slice.encoding) {
         case Encoding::fp8_block: widen_fp8_row(w, row, cols, floats.data()); break;
@@ -147,54 +184,66 @@ WeightReader::Staged WeightReader::stage(const WeightPart& part) const {
                       cols, w.slice.col_stride, floats.data());
           break;
       }
-      store_row(floats, type, staged.widened.data() + r * row_bytes);
+      store_row(floats, type, out + r * row_bytes);
     }
-    staged.view = kernels::row_major(type, staged.widened.data(), part.rows, cols);
+  };
+  team_ != nullptr ? team_->parallel_for(part.rows, 1, rows) : rows(0, part.rows, 0);
+}
+
+WeightReader::Staged WeightReader::stage(const WeightPart& part) const {
+  Staged staged;
+  staged.found = find(part.use);
+  const Found& w = staged.found;
+  staged.stored = stored_bytes(w, part);
+  checkpoint_.will_need(*w.tensor, staged.stored);
+  if (is_direct(w)) {
+    staged.view = view(part, w);
+    return staged;
   }
-  if (part.transposed) {
-    std::swap(staged.view.rows, staged.view.cols);
-    std::swap(staged.view.row_stride_bytes, staged.view.col_stride_bytes);
-  }
+  const WeightType type = float_type(w);
+  staged.widened.resize(part.rows * part.use.cols * (type == WeightType::bf16 ? 2 : 4));
+  widen(w, part, type, staged.widened.data());
+  const MatrixView rows = kernels::row_major(type, staged.widened.data(), part.rows, part.use.cols);
+  staged.view = part.transposed ? transposed(rows) : rows;
   return staged;
 }
 
+bool WeightReader::stays_in_place(std::span<const WeightPart> parts) const {
+  if (!leave_in_place_ || (quantise_ && !kept_when_quantised(parts.front().use.slot))) return false;
+  return std::ranges::all_of(parts, [&](const WeightPart& part) { return is_direct(find(part.use)); });
+}
+
 kernels::PackedMatrix WeightReader::matrix(std::span<const WeightPart> parts, kernels::RowOrder order) {
-  std::vector<Staged> staged;
   std::vector<MatrixView> views;
-  std::int64_t rows = 0, bytes = 0;
+  if (stays_in_place(parts)) {
+    for (const WeightPart& part : parts) views.push_back(view(part, find(part.use)));
+    return kernels::PackedMatrix::unpacked(std::move(views), type_of(parts), order);
+  }
+  std::vector<Staged> staged;
+  std::int64_t bytes = 0;
   for (const WeightPart& part : parts) {
     staged.push_back(stage(part));
     views.push_back(staged.back().view);
-    rows += views.back().rows;
-    bytes += part.rows * part.use.cols * static_cast<std::int64_t>(size_of(staged.back().tensor->dtype));
+    bytes += part.rows * part.use.cols * static_cast<std::int64_t>(size_of(staged.back().found.tensor->dtype));
   }
-  WeightType type = views.front().type;
-  for (const MatrixView& view : views) {
-    if (view.type != type) type = WeightType::f32;
-  }
-  kernels::PackedMatrix packed(type, rows, views.front().cols, order);
+  const WeightType type = type_of(parts);
+  const std::int64_t rows = rows_of(parts), cols = cols_of(parts);
+  kernels::PackedMatrix packed =
+      memory_ == nullptr ? kernels::PackedMatrix(type, rows, cols, order)
+                         : kernels::PackedMatrix::over(memory_->take(kernels::packed_bytes(type, rows, cols, order)), type, rows, cols, order);
   // A slab at a time, and what it was made of given back: a large matrix must not be in memory twice.
   const std::int64_t slab = std::max<std::int64_t>(1, kSlabBytes / packed.tile_bytes());
   for (std::int64_t first = 0; first < packed.tiles(); first += slab) {
     const std::int64_t count = std::min(slab, packed.tiles() - first);
     const auto pack = [&](std::int64_t begin, std::int64_t end, int) { kernels::pack_tiles(packed, views, first + begin, first + end); };
-    if (team_ != nullptr) {
-      team_->parallel_for(count, 1, pack);
-    } else {
-      pack(0, count, 0);
-    }
-    for (const Staged& part : staged) checkpoint_.drop(*part.tensor);
+    team_ != nullptr ? team_->parallel_for(count, 1, pack) : pack(0, count, 0);
+    for (const Staged& part : staged) checkpoint_.drop(*part.found.tensor, part.stored);
   }
-  matrix_bytes_ += packed.bytes();
+  for (const Staged& part : staged) {
+    if (part.found.scales != nullptr) checkpoint_.drop(*part.found.scales, part.found.scales->data);
+  }
   if (bytes_read_) bytes_read_(bytes);
   return packed;
-}
-
-void WeightReader::finished(std::span<const WeightUse> uses) {
-  // Several weights may lie in one tensor, which is given back once.
-  std::set<std::string> names;
-  for (const WeightUse& use : uses) names.insert(locate_(use).tensor);
-  for (const std::string& tensor : names) checkpoint_.drop(*checkpoint_.find(tensor));
 }
 
 }  // namespace moe

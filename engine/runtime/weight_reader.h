@@ -3,12 +3,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/checkpoint/checkpoint.h"
+#include "engine/runtime/weight_memory.h"
 #include "engine/runtime/weight_source.h"
 #include "kernels/thread_team.h"
 
@@ -16,9 +18,16 @@ namespace moe {
 
 class WeightReader : public WeightSource {
  public:
+  // Works with the team's threads, if there is one. `quantise` is q8 or q4, or nothing: types as they are stored.
   // `bytes_read` is told how many stored bytes each matrix took.
   WeightReader(const Checkpoint& checkpoint, const WeightLocator& locate, kernels::ThreadTeam* team,
-               std::function<void(std::int64_t)> bytes_read);
+               std::optional<kernels::WeightType> quantise, std::function<void(std::int64_t)> bytes_read);
+  // Matrices are placed there from now on, in place of memory of their own.
+  void use_memory(WeightMemory* memory) { memory_ = memory; }
+  // Matrices of floats stay in the mapped checkpoint from now on, unpacked; what is stored in other ways is packed.
+  void leave_in_place() { leave_in_place_ = true; }
+  // Whether matrix() would leave these parts in the checkpoint.
+  bool stays_in_place(std::span<const WeightPart> parts) const;
 
   // A stored weight that was found and fits.
   struct Found {
@@ -30,24 +39,25 @@ class WeightReader : public WeightSource {
   Found find(const WeightUse& use) const;
 
   std::vector<float> vector(const WeightUse& use) override;
+  // Reads through the mapped file and gives its pages back, so that a weight is resident once.
   kernels::PackedMatrix matrix(std::span<const WeightPart> parts, kernels::RowOrder order) override;
-  // What has been packed need not stay resident a second time.
-  void finished(std::span<const WeightUse> uses) override;
-
-  // Memory of all matrices so far.
-  std::int64_t matrix_bytes() const { return matrix_bytes_; }
+  // The type in which matrix() would pack these parts.
+  kernels::WeightType type_of(std::span<const WeightPart> parts) const;
 
  private:
   struct Staged;
   // Throws Error(unsupported) naming the tensor unless its type `fits`.
   void require_type(const std::string& tensor, DType found, bool fits, std::string_view expected) const;
+  void widen(const Found& w, const WeightPart& part, kernels::WeightType type, std::byte* out) const;
   Staged stage(const WeightPart& part) const;
 
   const Checkpoint& checkpoint_;
   const WeightLocator& locate_;
   kernels::ThreadTeam* team_;
+  std::optional<kernels::WeightType> quantise_;
+  WeightMemory* memory_ = nullptr;
+  bool leave_in_place_ = false;
   std::function<void(std::int64_t)> bytes_read_;
-  std::int64_t matrix_bytes_ = 0;
 };
 
 }  // namespace moe

@@ -19,6 +19,14 @@ struct WeightPart {
   std::int64_t out_rows() const { return transposed ? use.cols : rows; }
   std::int64_t out_cols() const { return transposed ? rows : use.cols; }
 };
+// The shape of the parts one below the other.
+inline std::int64_t rows_of(std::span<const WeightPart> parts) {
+  std::int64_t rows = 0;
+  for (const WeightPart& part : parts) rows += part.out_rows();
+  return rows;
+}
+inline std::int64_t cols_of(std::span<const WeightPart> parts) { return parts.front().out_cols(); }
+
 inline WeightPart whole(const WeightUse& use) { return {use, 0, use.rows, false}; }
 
 class WeightSource {
@@ -29,8 +37,6 @@ class WeightSource {
   // The parts one below the other. Types that differ are widened to f32.
   virtual kernels::PackedMatrix matrix(std::span<const WeightPart> parts,
                                        kernels::RowOrder order = kernels::RowOrder::stacked) = 0;
-  // These weights will not be asked for again.
-  virtual void finished(std::span<const WeightUse>) {}
 };
 
 }  // namespace moe

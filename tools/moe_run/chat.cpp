@@ -181,13 +181,13 @@ int run_chat(const RunOptions& o) {
   const std::filesystem::path directory = resolve_model(o.model);
   const Chat chat = load_chat(o, directory);
   if (o.conversation) {
-    Session session(o, directory, chat.tokenizer);
+    Session session(o, directory, ready(chat.tokenizer));
     return talk(o, chat, session);
   }
   const Conversation conversation = read_conversation(o);
   // A template that refuses the messages says so before the model is loaded.
   chat.chat_template.render(conversation, chat.render);
-  Session session(o, directory, chat.tokenizer);
+  Session session(o, directory, ready(chat.tokenizer));
   Sequence sequence = session.new_sequence();
   std::string thought, text;
   const RunFacts facts = answer(o, chat, session, sequence, conversation, thought, text);

@@ -48,8 +48,7 @@ void describe_flags(CLI::App& app, RunOptions& o) {
   app.add_option("--dump-logits", o.dump_logits, "Write the logits of all fed tokens to FILE.npy, float32 [rows, vocab]");
   add_routing_stats_flags(*add_router_flags(app, o.router), o.routing_stats);
   app.add_flag("--json", o.json, "One JSON object on stdout in place of the text");
-  app.add_option("--compute", o.compute, "Arithmetic of the matrix products")->check(CLI::IsMember({"f32"}))->capture_default_str();
-  app.add_option("--weights", o.weights, "Form of the weights in memory")->check(CLI::IsMember({"native"}))->capture_default_str();
+  add_load_flags(app, o.load);
   app.add_flag("-v,--verbose", o.verbose, "More about the model and the costs, by component");
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/runtime/sampler.h"
+#include "tools/common/load_flags.h"
 #include "tools/common/router_flags.h"
 
 namespace moe::tools {
@@ -34,7 +35,7 @@ struct RunOptions {
   std::string dump_logits;
   models::RouterOverride router;
   RoutingStatsFlags routing_stats;
-  std::string compute = "f32", weights = "native";
+  LoadFlags load;
 };
 
 // Adds the flags to `app`; parsing fills `options`, which must outlive it.

@@ -73,15 +73,15 @@ nlohmann::json run_json(const RunFacts& f) {
   out["memory"] = {{"peak_rss_bytes", peak_resident_bytes()}, {"after_load_rss_bytes", f.after_load_rss}};
   out["cost"] = {{"prefill", costs_json(g.prefill)}, {"decode", costs_json(g.decode)}};
   out["env"] = {{"engine_version", version()}, {"kernels", f.kernels},   {"threads", f.threads},
-                {"compute", f.compute},        {"weights", f.weights},   {"model_hash", f.model_hash},
-                {"seed", f.seed},              {"logits_hash", fmt::format("{:016x}", g.logits_hash)}};
+                {"compute", f.compute},        {"weights", f.weights},   {"weights_in", f.weights_in},
+                {"model_hash", f.model_hash},  {"seed", f.seed},              {"logits_hash", fmt::format("{:016x}", g.logits_hash)}};
   return out;
 }
 
 void print_summary(const RunFacts& f, bool verbose) {
   const Generation& g = f.generation;
-  fmt::print(stderr, "load     {}, {} in memory; kernels {}, {} thread{}, compute {}, weights {}, seed {}\n", duration(f.load_s),
-             format_bytes(f.after_load_rss), f.kernels, f.threads, f.threads == 1 ? "" : "s", f.compute, f.weights, f.seed);
+  fmt::print(stderr, "load     {}, {} in memory; kernels {}, {} thread{}, compute {}, weights {} in {}, seed {}\n", duration(f.load_s),
+             format_bytes(f.after_load_rss), f.kernels, f.threads, f.threads == 1 ? "" : "s", f.compute, f.weights, f.weights_in, f.seed);
   phase_line("prompt", g.prefill, g.prefill_s);
   if (!g.tokens.empty()) phase_line("decode", g.decode, g.decode_s);
   flops_line("prompt", g.prefill);

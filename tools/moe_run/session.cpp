@@ -35,17 +35,20 @@ std::uint64_t random_seed() {
   return (std::uint64_t{device()} << 32) | device();
 }
 
-std::shared_ptr<const Model> load(const std::filesystem::path& directory, kernels::ThreadTeam& team,
-                                  const models::RouterOverride& router) {
+std::shared_ptr<const Model> load(const std::filesystem::path& directory, kernels::ThreadTeam& team, const RunOptions& o) {
   std::unique_ptr<Progress> progress;
-  LoadOptions options;
+  LoadOptions options = load_options(o.load);
   options.team = &team;
+  options.note = [&](const std::string& text) {
+    progress.reset();
+    print_warning("moe-run", text);
+  };
   options.progress = [&](std::int64_t done, std::int64_t total) {
     stop_if_interrupted("loading the model");
     if (!progress) progress = std::make_unique<Progress>("loading", std::uint64_t(total), ProgressUnit::bytes);
     progress->update(std::uint64_t(done));
   };
-  return models::load_model(directory, options, router);
+  return models::load_model(directory, options, o.router);
 }
 
 }  // namespace
@@ -74,16 +77,27 @@ std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& dir
   return std::filesystem::exists(directory / "tokenizer.json") ? Tokenizer::load(directory) : nullptr;
 }
 
-Session::Session(const RunOptions& o, const std::filesystem::path& directory, std::shared_ptr<const Tokenizer> tokenizer)
+PendingTokenizer start_tokenizer(const std::filesystem::path& directory) {
+  return std::async(std::launch::async, [directory] { return load_tokenizer(directory); }).share();
+}
+
+PendingTokenizer ready(std::shared_ptr<const Tokenizer> tokenizer) {
+  std::promise<std::shared_ptr<const Tokenizer>> promise;
+  promise.set_value(std::move(tokenizer));
+  return promise.get_future().share();
+}
+
+Session::Session(const RunOptions& o, const std::filesystem::path& directory, PendingTokenizer tokenizer)
     : options_(o), tokenizer_(std::move(tokenizer)), kernels_(kernels::select_kernels()), team_(o.threads) {
   const auto start = std::chrono::steady_clock::now();
   if (o.logprobs >= 0 && !o.json) throw Error(ErrorKind::usage, "--logprobs needs --json");
-  if (!tokenizer_ && !o.stop.empty()) throw Error(ErrorKind::usage, "--stop needs a tokenizer, and the model directory has none");
+  if (!o.stop.empty() && !tokenizer_.get()) throw Error(ErrorKind::usage, "--stop needs a tokenizer, and the model directory has none");
   validate(o.sampling);
-  model_ = load(directory, team_, o.router);
+  model_ = load(directory, team_, o);
   const ModelSpec& spec = model_->spec();
   Executor::Options executor;
   executor.kernels = &kernels_;
+  executor.compute = compute_of(o.load);
   if (!o.routing_stats.file.empty()) {
     routing_ = std::make_unique<RoutingStats>(spec, o.routing_stats.window);
     executor.routing = routing_.get();
@@ -100,9 +114,6 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, st
   if (!o.ignore_eos) generate_.stop_ids = spec.stop_ids;
   generate_.logprobs = o.logprobs;
   generate_.all_prompt_logits = !o.dump_logits.empty();
-  if (tokenizer_) {
-    for (std::int32_t id = 0; id < spec.vocab; ++id) generate_.allowed.push_back(tokenizer_->is_defined(id));
-  }
   if (!o.dump_logits.empty()) dump_ = std::make_unique<NpyWriter>(o.dump_logits, spec.vocab);
 }
 
@@ -116,6 +127,12 @@ Generation Session::generate_from(Sequence& sequence, std::span<const std::int32
                                   std::function<bool(std::int32_t)> on_token) {
   std::unique_ptr<Progress> progress;
   GenerateHooks hooks;
+  hooks.allowed = [&] {
+    std::vector<bool> allowed;
+    const std::shared_ptr<const Tokenizer> tokenizer = tokenizer_.get();
+    for (std::int32_t id = 0; tokenizer && id < model_->spec().vocab; ++id) allowed.push_back(tokenizer->is_defined(id));
+    return allowed;
+  };
   hooks.interrupted = [] { return interrupted(); };
   hooks.on_token = [&](std::int32_t id) {
     progress.reset();
@@ -139,12 +156,16 @@ RunFacts Session::facts(bool with_model_hash) const {
   facts.load_s = load_s_;
   facts.after_load_rss = after_load_rss_;
   facts.kernels = kernels_.name;
-  facts.compute = options_.compute;
-  facts.weights = options_.weights;
+  facts.compute = kernels::compute_name(compute_of(options_.load));
+  facts.weights = options_.load.weights;
+  facts.weights_in = name(model_->place());
   facts.threads = team_.size();
   facts.seed = generate_.sampling.seed;
   facts.with_logprobs = options_.logprobs >= 0;
-  if (with_model_hash) facts.model_hash = checkpoint_hash(model_->checkpoint(), unsigned(team_.size()));
+  if (with_model_hash) {
+    const std::filesystem::path cache = cache_folder();
+    facts.model_hash = kept_checkpoint_hash(model_->checkpoint(), cache.empty() ? cache : cache / "hashes", unsigned(team_.size()));
+  }
   return facts;
 }
 

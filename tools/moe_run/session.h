@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -22,11 +23,16 @@ std::vector<std::int32_t> read_ids(const std::string& path);
 std::string read_prompt(const RunOptions& options);
 // Null where the directory has none.
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory);
+// The same in a thread of its own: large vocabularies take longer to read than packed weights.
+using PendingTokenizer = std::shared_future<std::shared_ptr<const Tokenizer>>;
+PendingTokenizer start_tokenizer(const std::filesystem::path& directory);
+PendingTokenizer ready(std::shared_ptr<const Tokenizer> tokenizer);
 
 class Session {
  public:
   // Loads with progress. Settles what the options leave open (seed, stop ids, ids that may be drawn).
-  Session(const RunOptions& options, const std::filesystem::path& directory, std::shared_ptr<const Tokenizer> tokenizer);
+  // The tokenizer is waited for before the first token is drawn.
+  Session(const RunOptions& options, const std::filesystem::path& directory, PendingTokenizer tokenizer);
 
   // An empty sequence, of the length that --rope-length announces.
   Sequence new_sequence() const;
@@ -40,7 +46,7 @@ class Session {
 
  private:
   const RunOptions& options_;
-  std::shared_ptr<const Tokenizer> tokenizer_;
+  PendingTokenizer tokenizer_;
   std::shared_ptr<const Model> model_;
   const kernels::KernelTable& kernels_;
   kernels::ThreadTeam team_;

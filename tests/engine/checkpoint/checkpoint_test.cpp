@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 using test::entry;
 using test::expect_error;
 using test::file_with;
+using test::read_all;
 using test::TempDir;
 
 constexpr const char* kIndex = "model.safetensors.index.json";
@@ -65,8 +66,8 @@ TEST(Checkpoint, HoldsTensorsOfNoFile) {
     EXPECT_EQ(checkpoint.total_bytes(), 8U);
     EXPECT_TRUE(checkpoint.directory().empty());
     EXPECT_TRUE(checkpoint.file_of("a").empty());
-    checkpoint.will_need(*checkpoint.find("a"));
-    checkpoint.drop(*checkpoint.find("a"));
+    checkpoint.will_need(*checkpoint.find("a"), checkpoint.find("a")->data);
+    checkpoint.drop(*checkpoint.find("a"), checkpoint.find("a")->data);
     EXPECT_FALSE(alive.expired());
   }
   EXPECT_TRUE(alive.expired());
@@ -83,7 +84,7 @@ TEST(Checkpoint, OpensShards) {
   EXPECT_EQ(checkpoint.file_of("b"), folder / kSecond);
   EXPECT_EQ(checkpoint.require("b", {2}).elements(), 2);
   EXPECT_EQ(checkpoint.require("b", {-1}).elements(), 2);
-  checkpoint.drop(checkpoint.require("b"));
+  checkpoint.drop(checkpoint.require("b"), checkpoint.require("b").data);
   EXPECT_EQ(to_floats(checkpoint.require("b")).size(), 2U) << "dropped pages are read again";
 }
 
@@ -365,12 +366,52 @@ TEST(Checkpoint, SeveralThreadsReadIt) {
       for (int i = 0; i < 200; ++i) {
         const Tensor& tensor = checkpoint.require(i % 2 == 0 ? "a" : "b", {2});
         if (to_floats(tensor) != expected) ++wrong;
-        checkpoint.drop(tensor);
+        checkpoint.drop(tensor, tensor.data);
       }
     });
   }
   threads.clear();
   EXPECT_EQ(wrong, 0);
+}
+
+TEST(Identity, StampSeesWhatSetTimesHide) {
+  const TempDir folder;
+  make_sharded(folder);
+  const auto stamp = [&] { return checkpoint_stamp(Checkpoint::open(folder.path())); };
+  const std::string before = stamp();
+  const auto time = fs::last_write_time(folder / kFirst);
+  std::string weights = read_all(folder / kFirst);
+  weights.back() ^= 1;
+  folder.write(kFirst, weights);
+  fs::last_write_time(folder / kFirst, time);
+  EXPECT_NE(stamp(), before);
+}
+
+TEST(Identity, AKeptHashSparesReadingAndFollowsTheStamp) {
+  const TempDir folder, cache;
+  make_sharded(folder);
+  const fs::path hashes = cache / "hashes";
+  const auto open = [&] { return Checkpoint::open(folder.path()); };
+  const auto kept = [&] { return kept_checkpoint_hash(open(), hashes); };
+  const std::string hash = checkpoint_hash(open());
+  const fs::path file = hashes / (checkpoint_stamp(open()) + ".hash");
+  EXPECT_EQ(kept(), hash);
+  EXPECT_EQ(read_all(file), hash);
+  // What is kept is believed, if it can be a hash at all.
+  const std::string other(32, 'a');
+  cache.write("hashes/" + file.filename().string(), other);
+  EXPECT_EQ(kept(), other);
+  for (const std::string& damaged : {std::string(), std::string(31, 'a'), std::string(33, 'a'), std::string(32, 'x')}) {
+    cache.write("hashes/" + file.filename().string(), damaged);
+    EXPECT_EQ(kept(), hash);
+    EXPECT_EQ(read_all(file), hash);
+  }
+  cache.write("hashes/" + file.filename().string(), other);
+  fs::last_write_time(folder / kFirst, fs::file_time_type::clock::now() - std::chrono::hours(1));
+  EXPECT_EQ(kept(), hash) << "another stamp";
+  EXPECT_EQ(kept_checkpoint_hash(open(), fs::path()), hash);
+  cache.write("file", "");
+  EXPECT_EQ(kept_checkpoint_hash(open(), cache / "file" / "below"), hash) << "a folder that cannot be made";
 }
 
 TEST(Identity, HashFollowsContentsAndStampFollowsFiles) {

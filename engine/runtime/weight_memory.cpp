@@ -1,0 +1,61 @@
+#include "engine/runtime/weight_memory.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <utility>
+
+#include "engine/base/error.h"
+
+namespace moe {
+namespace {
+
+constexpr std::size_t kHugePage = std::size_t{1} << 21;
+
+}  // namespace
+
+WeightMemory::WeightMemory(std::int64_t bytes) : size_(rounded(bytes)) {
+  if (bytes == 0) return;
+  // More than is needed, so that a whole number of huge pages lies inside; what sticks out is given back.
+  const std::size_t wanted = (static_cast<std::size_t>(size_) + kHugePage - 1) / kHugePage * kHugePage;
+  void* const all = ::mmap(nullptr, wanted + kHugePage, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (all == MAP_FAILED) {
+    throw Error(ErrorKind::limit,
+                Fault{"", "memory for weights", fmt::format("{} bytes", size_), "a refusal by the system"});
+  }
+  auto* const begin = static_cast<std::byte*>(all);
+  const std::size_t front = (kHugePage - reinterpret_cast<std::uintptr_t>(begin) % kHugePage) % kHugePage;
+  data_ = begin + front;
+  if (front > 0) ::munmap(begin, front);
+  if (front < kHugePage) ::munmap(data_ + wanted, kHugePage - front);
+  size_ = static_cast<std::int64_t>(wanted);
+  ::madvise(data_, wanted, MADV_HUGEPAGE);  // a wish; small pages serve too
+}
+
+WeightMemory::WeightMemory(WeightMemory&& other) noexcept { *this = std::move(other); }
+
+WeightMemory& WeightMemory::operator=(WeightMemory&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(taken_, other.taken_);
+  return *this;
+}
+
+WeightMemory::~WeightMemory() {
+  if (data_ != nullptr) ::munmap(data_, static_cast<std::size_t>(size_));
+}
+
+std::byte* WeightMemory::take(std::int64_t bytes) {
+  const std::int64_t size = rounded(bytes);
+  if (bytes < 0 || size > size_ - taken_) {
+    throw Error(ErrorKind::limit,
+                Fault{"", "memory for weights", fmt::format("at most {} bytes more", size_ - taken_),
+                      std::to_string(bytes)});
+  }
+  std::byte* const at = data_ + taken_;
+  taken_ += size;
+  return at;
+}
+
+}  // namespace moe
