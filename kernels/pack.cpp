@@ -77,6 +77,37 @@ void pack_row(const StoredRow& row, std::int64_t cols, WeightType type, std::byt
   }
 }
 
+// Whole rows without gaps, already in the tile's type: out is written in order, and rows are read side by
+// side. A unit is what one lane holds of one step of the tile: a number, or a pair of bf16.
+template <class Unit>
+void interleave(const StoredRow (&rows)[kLanes], std::int64_t units, std::byte* out) noexcept {
+  for (std::int64_t u = 0; u < units; ++u) {
+    Unit step[kLanes];
+    for (int lane = 0; lane < kLanes; ++lane)
+      step[lane] = load_unaligned<Unit>(rows[lane].data + u * sizeof(Unit));
+    std::memcpy(out + u * sizeof(step), step, sizeof(step));
+  }
+}
+
+// Packs a whole tile of floats if its rows allow it.
+bool pack_interleaved(const StoredRow (&rows)[kLanes], std::int64_t cols, WeightType type,
+                      std::byte* tile) noexcept {
+  const std::int64_t element = type == WeightType::f32 ? 4 : 2;
+  for (const StoredRow& row : rows) {
+    if (row.data == nullptr || row.type != type || row.stride != element) return false;
+  }
+  if (type == WeightType::f16) {
+    interleave<std::uint16_t>(rows, cols, tile);
+  } else if (type == WeightType::f32) {
+    interleave<std::uint32_t>(rows, cols, tile);
+  } else if (cols % 2 == 0) {
+    interleave<std::uint32_t>(rows, cols / 2, tile);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 void store_quants(WeightType type, const QuantGroup& quants, std::byte* out) noexcept {
   const int offset = quant_offset(type);
   for (int k = 0; k < kQuantGroup; ++k) {
@@ -163,6 +194,7 @@ void pack_range(const PackedMatrix& shape, std::span<const MatrixView> parts, st
       pack_quantised(rows, shape, out);
       continue;
     }
+    if (pack_interleaved(rows, shape.cols(), shape.type(), out)) continue;
     if (rows[kLanes - 1].data == nullptr || shape.cols() % 2 != 0) {
       std::memset(out, 0, static_cast<std::size_t>(shape.tile_bytes()));
     }

@@ -150,12 +150,16 @@ TEST(LoadFlags, FormsOfWeightsAndArithmetic) {
   const Setting s;
   const auto env = [&](const std::vector<std::string>& flags) { return s.result(flags)["env"]; };
   EXPECT_EQ(env({})["compute"], "f32");
+  EXPECT_EQ(env({})["cache"], "f32");
+  EXPECT_EQ(env({"--cache-type", "q8"})["cache"], "q8");
+  EXPECT_NE(env({"--cache-type", "q8"})["logits_hash"], env({})["logits_hash"]);
   const json bf16 = env({"--compute", "bf16"});
   EXPECT_EQ(bf16["compute"], "bf16");
   for (const std::string form : {"q8", "q4"}) {
     const json quantised = env({"--weights", form});
     EXPECT_EQ(quantised["weights"], form);
     EXPECT_EQ(quantised["compute"], "int8");
+    EXPECT_EQ(quantised["cache"], "bf16");
     EXPECT_EQ(env({"--weights", form, "--packed-cache", "on"})["logits_hash"], quantised["logits_hash"]);
     EXPECT_EQ(env({"--weights", form})["weights_in"], "packed file");
     const json f32 = env({"--weights", form, "--compute", "f32"});

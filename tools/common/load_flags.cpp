@@ -20,6 +20,11 @@ void add_load_flags(CLI::App& app, LoadFlags& flags) {
                    "Arithmetic of the matrix products (default: f32 for native weights, int8 for q8 and q4)")
       ->check(CLI::IsMember({"f32", "bf16", "int8"}));
   group
+      ->add_option("--cache-type", flags.cache_type,
+                   "What keys and values are kept as; auto: f32 where products compute in f32, else bf16")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "q8"}))
+      ->capture_default_str();
+  group
       ->add_option("--packed-cache", flags.packed_cache,
                    "Packed weights on disk, for a start without reading the checkpoint: auto (use one made "
                    "before), on (make it too), off, or "
@@ -39,8 +44,7 @@ void add_load_flags(CLI::App& app, LoadFlags& flags) {
 
 LoadOptions load_options(const LoadFlags& flags) {
   LoadOptions options;
-  if (flags.weights == "q8") options.quantise = kernels::WeightType::q8;
-  if (flags.weights == "q4") options.quantise = kernels::WeightType::q4;
+  options.quantise = quantised_type(flags.weights);
   options.verify_packed = flags.check_weights;
   options.mapping = flags.mmap == "on"    ? LoadOptions::Mapping::always
                     : flags.mmap == "off" ? LoadOptions::Mapping::never
@@ -61,12 +65,26 @@ LoadOptions load_options(const LoadFlags& flags) {
   return options;
 }
 
+std::optional<kernels::WeightType> quantised_type(std::string_view weights) {
+  if (weights == "q8") return kernels::WeightType::q8;
+  if (weights == "q4") return kernels::WeightType::q4;
+  return std::nullopt;
+}
+
 kernels::Compute compute_of(const LoadFlags& flags) {
   using kernels::Compute;
   if (flags.compute == "f32") return Compute::f32;
   if (flags.compute == "bf16") return Compute::bf16;
   if (flags.compute == "int8") return Compute::int8;
   return flags.weights == "native" ? Compute::f32 : Compute::int8;
+}
+
+kernels::KvType kv_type_of(const LoadFlags& flags) {
+  using kernels::KvType;
+  if (flags.cache_type == "f32") return KvType::f32;
+  if (flags.cache_type == "bf16") return KvType::bf16;
+  if (flags.cache_type == "q8") return KvType::q8;
+  return compute_of(flags) == kernels::Compute::f32 ? KvType::f32 : KvType::bf16;
 }
 
 std::filesystem::path cache_folder() {

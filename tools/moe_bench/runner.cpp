@@ -12,6 +12,7 @@
 #include "engine/runtime/synthetic_weights.h"
 #include "models/registry.h"
 #include "tools/common/interrupt.h"
+#include "tools/common/load_flags.h"
 #include "tools/common/progress.h"
 
 namespace moe::tools {
@@ -204,13 +205,15 @@ bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::strin
 
 }  // namespace
 
-BenchModel load_bench_model(const std::string& name, const BenchOptions& o, kernels::ThreadTeam& team) {
+BenchModel load_bench_model(const std::string& name, const std::string& weights, const BenchOptions& o,
+                            kernels::ThreadTeam& team) {
   const bool is_file = fs::is_regular_file(name);
   const fs::path directory = is_file ? fs::absolute(name).parent_path() : resolve_model(name);
   const fs::path config = is_file ? fs::path(name) : directory / "config.json";
   std::unique_ptr<Progress> progress;
   LoadOptions options;
   options.team = &team;
+  options.quantise = quantised_type(weights);
   options.progress = [&](std::int64_t done, std::int64_t total) {
     if (!progress)
       progress = std::make_unique<Progress>("loading", std::uint64_t(total), ProgressUnit::bytes);
@@ -238,7 +241,7 @@ void run_bench(const BenchOptions& o, const std::function<void(std::span<const B
       BenchModel loaded;
       {
         kernels::ThreadTeam team;
-        loaded = load_bench_model(model, o, team);
+        loaded = load_bench_model(model, weights, o, team);
       }
       for (const int threads : o.threads) {
         std::vector<BenchResult> results;

@@ -16,8 +16,9 @@ struct BenchModel {
   bool random = false;
 };
 // `model` is a directory, org/name, or a config.json. Weights are made up where `random` says so or there are
-// none.
-BenchModel load_bench_model(const std::string& model, const BenchOptions& options, kernels::ThreadTeam& team);
+// none. `weights` is one of the options' forms.
+BenchModel load_bench_model(const std::string& model, const std::string& weights, const BenchOptions& options,
+                            kernels::ThreadTeam& team);
 
 // Runs every test of the options and tells `done` of the results of each (model, weights, threads), together.
 // Returns early where the user interrupts; results that are complete have been told by then.

@@ -74,14 +74,14 @@ nlohmann::json run_json(const RunFacts& f) {
   out["cost"] = {{"prefill", costs_json(g.prefill)}, {"decode", costs_json(g.decode)}};
   out["env"] = {{"engine_version", version()}, {"kernels", f.kernels},   {"threads", f.threads},
                 {"compute", f.compute},        {"weights", f.weights},   {"weights_in", f.weights_in},
-                {"model_hash", f.model_hash},  {"seed", f.seed},              {"logits_hash", fmt::format("{:016x}", g.logits_hash)}};
+                {"cache", f.cache},            {"model_hash", f.model_hash},  {"seed", f.seed},              {"logits_hash", fmt::format("{:016x}", g.logits_hash)}};
   return out;
 }
 
 void print_summary(const RunFacts& f, bool verbose) {
   const Generation& g = f.generation;
-  fmt::print(stderr, "load     {}, {} in memory; kernels {}, {} thread{}, compute {}, weights {} in {}, seed {}\n", duration(f.load_s),
-             format_bytes(f.after_load_rss), f.kernels, f.threads, f.threads == 1 ? "" : "s", f.compute, f.weights, f.weights_in, f.seed);
+  fmt::print(stderr, "load     {}, {} in memory; kernels {}, {} thread{}, compute {}, cache {}, weights {} in {}, seed {}\n", duration(f.load_s),
+             format_bytes(f.after_load_rss), f.kernels, f.threads, f.threads == 1 ? "" : "s", f.compute, f.cache, f.weights, f.weights_in, f.seed);
   phase_line("prompt", g.prefill, g.prefill_s);
   if (!g.tokens.empty()) phase_line("decode", g.decode, g.decode_s);
   flops_line("prompt", g.prefill);

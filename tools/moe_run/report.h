@@ -18,7 +18,7 @@ struct RunFacts {
   bool with_logprobs = false;
   double load_s = 0;
   std::uint64_t after_load_rss = 0;
-  std::string kernels, compute, weights, weights_in, model_hash;
+  std::string kernels, compute, cache, weights, weights_in, model_hash;
   int threads = 0;
   std::uint64_t seed = 0;
   Generation generation;

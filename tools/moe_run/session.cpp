@@ -98,6 +98,8 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, Pe
   Executor::Options executor;
   executor.kernels = &kernels_;
   executor.compute = compute_of(o.load);
+  executor.compute = compute_of(o.load);
+  executor.kv_type = kv_type_of(o.load);
   if (!o.routing_stats.file.empty()) {
     routing_ = std::make_unique<RoutingStats>(spec, o.routing_stats.window);
     executor.routing = routing_.get();
@@ -157,6 +159,7 @@ RunFacts Session::facts(bool with_model_hash) const {
   facts.after_load_rss = after_load_rss_;
   facts.kernels = kernels_.name;
   facts.compute = kernels::compute_name(compute_of(options_.load));
+  facts.cache = kernels::kv_type_name(kv_type_of(options_.load));
   facts.weights = options_.load.weights;
   facts.weights_in = name(model_->place());
   facts.threads = team_.size();
