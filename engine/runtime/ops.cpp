@@ -67,7 +67,7 @@ void Ops::run_parts(std::span<const Part* const> parts, const kernels::PackedInp
   for_tasks(std::int64_t(tasks.size()), [&](std::int64_t i, int) {
     const Task& task = tasks[i];
     const Part& part = *task.part;
-    table_.matmul(*part.w, input.rows(part.first, part.rows), part.epilogue, y + part.first * ldy, ldy, task.begin, task.end);
+    kernels::multiply(table_, *part.w, input.rows(part.first, part.rows), part.epilogue, y + part.first * ldy, ldy, task.begin, task.end);
   });
 }
 
