@@ -98,7 +98,6 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, Pe
   Executor::Options executor;
   executor.kernels = &kernels_;
   executor.compute = compute_of(o.load);
-  executor.compute = compute_of(o.load);
   executor.kv_type = kv_type_of(o.load);
   if (!o.routing_stats.file.empty()) {
     routing_ = std::make_unique<RoutingStats>(spec, o.routing_stats.window);

@@ -100,7 +100,8 @@ TEST_P(Golden, WeightsLeftInTheCheckpointGiveTheSameBits) {
 TEST_P(Golden, MemoryIsWhatInspectPredicts) {
   const fs::path model = test::fixture(std::string("golden/models/") + GetParam());
   std::int64_t vectors = 0;
-  const ModelSpec spec = models::describe(model).spec;
+  const models::Description description = models::describe(model);
+  const ModelSpec& spec = description.spec;
   for (std::int32_t i = -1; i < spec.layer_count(); ++i) {
     for (const WeightUse& use : i < 0 ? model_weights(spec) : layer_weights(spec, i)) {
       if (use.is_vector()) vectors += use.rows * std::int64_t{sizeof(float)};
@@ -110,7 +111,7 @@ TEST_P(Golden, MemoryIsWhatInspectPredicts) {
     LoadOptions options;
     options.quantise = quantise;
     const auto* f = std::ranges::find(kWeightForms, form, &WeightForm::name);
-    EXPECT_EQ(load(model, options).model->weight_bytes() + vectors, resident_weight_bytes(spec, *f)) << form;
+    EXPECT_EQ(load(model, options).model->weight_bytes() + vectors, resident_weight_bytes(spec, description.stored, *f)) << form;
   };
   const bool f32 = Checkpoint::open(model).require(Checkpoint::open(model).names()[0]).dtype == DType::f32;
   expect(f32 ? "f32" : "bf16", std::nullopt);
