@@ -1,5 +1,6 @@
 // Attention by context, heads a group and rows: prefill against the FP32 FMA peak, decode against the
 // bandwidth.
+#include "benchmarks/bench_main.h"
 #include "benchmarks/bench_support.h"
 
 namespace moe::kernels::bench {
@@ -127,8 +128,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
   moe::kernels::bench::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return moe::bench::run_registered(argc, argv);
 }

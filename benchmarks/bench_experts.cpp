@@ -1,6 +1,7 @@
 // The experts of one layer (grouping, both products, combination) over numbers of tokens and loads from even
 // to heavily skewed, beside a dense MLP that does the same work: the shapes of Qwen3-30B-A3B with half of its
 // experts.
+#include "benchmarks/bench_main.h"
 #include "benchmarks/bench_model.h"
 
 namespace moe::bench {
@@ -81,8 +82,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
   moe::bench::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return moe::bench::run_registered(argc, argv);
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "benchmarks/bench_main.h"
 #include "benchmarks/bench_model.h"
 #include "engine/checkpoint/safetensors_writer.h"
 
@@ -88,8 +89,5 @@ int main(int argc, char** argv) {
     bench::add("open/tensors:" + std::to_string(tensors),
                [=](benchmark::State& state) { bench::open(state, tensors); });
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return moe::bench::run_registered(argc, argv);
 }

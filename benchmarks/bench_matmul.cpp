@@ -1,5 +1,6 @@
 // Products of packed weights: few rows (decode) against the bandwidth, many (prefill) against the peak of
 // what they compute in.
+#include "benchmarks/bench_main.h"
 #include "benchmarks/bench_support.h"
 
 namespace moe::kernels::bench {
@@ -82,8 +83,5 @@ int main(int argc, char** argv) {
       }
     }
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return moe::bench::run_registered(argc, argv);
 }

@@ -1,6 +1,7 @@
 // Kernels over single vectors: norms, rotation, activations, softmax; bytes read and written against time.
 #include <functional>
 
+#include "benchmarks/bench_main.h"
 #include "benchmarks/bench_support.h"
 
 namespace moe::kernels::bench {
@@ -60,8 +61,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
   moe::kernels::bench::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return moe::bench::run_registered(argc, argv);
 }

@@ -1,5 +1,6 @@
 // Routing one token's logits (scores, choice, weights) over numbers of experts and choices, and rotary
 // angles.
+#include "benchmarks/bench_main.h"
 #include "benchmarks/bench_support.h"
 #include "engine/model/rope.h"
 #include "engine/runtime/router.h"
@@ -126,8 +127,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
   moe::bench::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return moe::bench::run_registered(argc, argv);
 }

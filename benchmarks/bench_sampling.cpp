@@ -2,6 +2,7 @@
 // bandwidth.
 #include <memory>
 
+#include "benchmarks/bench_main.h"
 #include "benchmarks/bench_support.h"
 #include "engine/runtime/sampler.h"
 
@@ -65,8 +66,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
   moe::register_all();
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return moe::bench::run_registered(argc, argv);
 }

@@ -1,4 +1,5 @@
 // Selection: routing over numbers of experts and choices, sampling over vocabularies.
+#include "benchmarks/bench_main.h"
 #include "benchmarks/bench_support.h"
 
 namespace moe::kernels::bench {
@@ -35,8 +36,5 @@ int main(int argc, char** argv) {
           [=](benchmark::State& state, const KernelTable& table) { bench::choose(state, table, n, k); });
     }
   }
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
+  return moe::bench::run_registered(argc, argv);
 }
