@@ -1,13 +1,12 @@
 // moe-bench run as a process: made-up models from a config alone, the four formats, refusals.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tests/support/paths.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
 namespace moe::test {
@@ -15,23 +14,13 @@ namespace {
 
 using nlohmann::json;
 
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
 class MoeBench : public ::testing::Test {
  protected:
   MoeBench() { folder_.write("tiny/config.json", kConfig.dump()); }
 
-  Outcome run(const std::string& arguments) {
-    const std::string out = (folder_ / "stdout").string(), err = (folder_ / "stderr").string();
-    const int status =
-        std::system((program("moe-bench") + " " + arguments + " >" + out + " 2>" + err).c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
-  }
+  ProgramResult run(const std::string& arguments) { return run_in_shell(folder_, "moe-bench", arguments); }
   json results(const std::string& arguments) {
-    const Outcome outcome = run(arguments + " -o json");
+    const ProgramResult outcome = run(arguments + " -o json");
     EXPECT_EQ(outcome.code, 0) << outcome.err;
     return outcome.code == 0 ? json::parse(outcome.out) : json::array();
   }
@@ -104,7 +93,7 @@ TEST_F(MoeBench, TakesACheckpointOrMakesItUp) {
 
 TEST_F(MoeBench, WritesTables) {
   const std::string arguments = "-m " + tiny() + " -p 8 -n 2 -t 1 -r 2";
-  const Outcome csv = run(arguments + " -o csv");
+  const ProgramResult csv = run(arguments + " -o csv");
   std::istringstream lines(csv.out);
   std::string line;
   int count = 0;
@@ -115,13 +104,13 @@ TEST_F(MoeBench, WritesTables) {
   }
   EXPECT_EQ(count, 3);
 
-  const Outcome markdown = run(arguments + " --breakdown");
+  const ProgramResult markdown = run(arguments + " --breakdown");
   EXPECT_NE(markdown.out.find("| pp8 |"), std::string::npos);
   EXPECT_NE(markdown.out.find("| tg2 |"), std::string::npos);
   EXPECT_NE(markdown.out.find("GB/s"), std::string::npos);
   EXPECT_NE(markdown.out.find("| experts |"), std::string::npos);
 
-  const Outcome jsonl = run(arguments + " -o jsonl");
+  const ProgramResult jsonl = run(arguments + " -o jsonl");
   std::istringstream objects(jsonl.out);
   for (count = 0; std::getline(objects, line); ++count) EXPECT_TRUE(json::parse(line).is_object());
   EXPECT_EQ(count, 2);
@@ -130,7 +119,7 @@ TEST_F(MoeBench, WritesTables) {
 TEST_F(MoeBench, RefusesWhatMakesNoSense) {
   for (const char* arguments :
        {"--layers 4", "-pg 8", "-pg 8,x", "-pg 0,8", "-o xml", "-r 0", "--weights q9"}) {
-    const Outcome outcome = run("-m " + tiny() + " -t 1 " + arguments);
+    const ProgramResult outcome = run("-m " + tiny() + " -t 1 " + arguments);
     EXPECT_EQ(outcome.code, 2) << arguments << outcome.err;
     EXPECT_EQ(std::ranges::count(outcome.err, '\n'), 1) << outcome.err;
   }

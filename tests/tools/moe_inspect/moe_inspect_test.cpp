@@ -1,12 +1,11 @@
 // moe-inspect run as a process: numbers of published and invented configurations, the three forms, refusals.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/paths.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
 namespace moe::test {
@@ -14,15 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-struct Outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-Outcome inspect(const TempDir& folder, const std::string& arguments) {
-  const std::string out = (folder / "stdout").string(), err = (folder / "stderr").string();
-  const int status = std::system((program("moe-inspect") + " " + arguments + " >" + out + " 2>" + err).c_str());
-  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_all(out), read_all(err)};
+ProgramResult inspect(const TempDir& folder, const std::string& arguments) {
+  return run_in_shell(folder, "moe-inspect", arguments);
 }
 
 // A model directory that holds a config.json alone.
@@ -32,7 +24,7 @@ std::string model(const TempDir& folder, const json& config) {
 }
 
 json inspected(const TempDir& folder, const std::string& arguments) {
-  const Outcome outcome = inspect(folder, arguments + " --json");
+  const ProgramResult outcome = inspect(folder, arguments + " --json");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   return outcome.code == 0 ? json::parse(outcome.out) : json();
 }
@@ -163,8 +155,8 @@ TEST(MoeInspect, TheStudiesConfigurations) {
 TEST(MoeInspect, TextAndMarkdownHoldTheNumbers) {
   const TempDir folder;
   const std::string directory = model(folder, kQwen3Moe);
-  const Outcome text = inspect(folder, directory), markdown = inspect(folder, directory + " --markdown");
-  for (const Outcome* o : {&text, &markdown}) {
+  const ProgramResult text = inspect(folder, directory), markdown = inspect(folder, directory + " --markdown");
+  for (const ProgramResult* o : {&text, &markdown}) {
     EXPECT_EQ(o->code, 0) << o->err;
     for (const char* part : {"30 532 122 624", "2 730 491 904", "8 of 128 experts of 768", "9 304 539 136", "0.9375"}) {
       EXPECT_NE(o->out.find(part), std::string::npos) << part;
@@ -177,7 +169,7 @@ TEST(MoeInspect, RefusesInOneLine) {
   const TempDir folder;
   const std::string directory = model(folder, kQwen3Moe);
   const auto refused = [&](const std::string& arguments, int code, const char* part) {
-    const Outcome o = inspect(folder, arguments);
+    const ProgramResult o = inspect(folder, arguments);
     EXPECT_EQ(o.code, code) << arguments << ": " << o.err;
     EXPECT_EQ(o.out, "");
     // The parser's own complaints may be followed by a line that names --help.

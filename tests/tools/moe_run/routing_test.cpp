@@ -1,12 +1,11 @@
 // moe-run's experiments with the router, as a process: what ran is what the statistics and the costs say.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/paths.h"
+#include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
 
 namespace moe::test {
@@ -16,14 +15,13 @@ using nlohmann::json;
 
 // Runs moe-run on a prompt of seven ids and three new ones; its JSON.
 json run(const TempDir& folder, const std::string& model, const std::string& flags) {
-  const std::string ids = folder.write("ids.json", "[3, 14, 15, 92, 65, 35, 8]").string(),
-                    out = (folder / "out.json").string();
-  const std::string command = program("moe-run") + " -m " + fixture("golden/models/" + model).string() +
-                              " --prompt-ids " + ids + " -n 3 --temp 0 --ignore-eos --json " + flags + " >" +
-                              out + " 2>/dev/null";
-  const int status = std::system(command.c_str());
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << command;
-  return json::parse(read_all(out));
+  const std::string ids = folder.write("ids.json", "[3, 14, 15, 92, 65, 35, 8]").string();
+  const ProgramResult result =
+      run_in_shell(folder, "moe-run",
+                   "-m " + fixture("golden/models/" + model).string() + " --prompt-ids " + ids +
+                       " -n 3 --temp 0 --ignore-eos --json " + flags);
+  EXPECT_EQ(result.code, 0) << result.err;
+  return json::parse(result.out);
 }
 
 TEST(MoeRunRouting, StatisticsAddUp) {
