@@ -72,11 +72,8 @@ std::optional<kernels::WeightType> quantised_type(std::string_view weights) {
 }
 
 kernels::Compute compute_of(const LoadFlags& flags) {
-  using kernels::Compute;
-  if (flags.compute == "f32") return Compute::f32;
-  if (flags.compute == "bf16") return Compute::bf16;
-  if (flags.compute == "int8") return Compute::int8;
-  return flags.weights == "native" ? Compute::f32 : Compute::int8;
+  if (!flags.compute.empty()) return kComputes.at(flags.compute);
+  return flags.weights == "native" ? kernels::Compute::f32 : kernels::Compute::int8;
 }
 
 kernels::KvType kv_type_of(const LoadFlags& flags) {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,10 @@
 #include "kernels/kv_block.h"
 
 namespace moe::tools {
+
+// What --compute can be, by name.
+inline const std::map<std::string, kernels::Compute> kComputes{
+    {"f32", kernels::Compute::f32}, {"bf16", kernels::Compute::bf16}, {"int8", kernels::Compute::int8}};
 
 struct LoadFlags {
   std::string weights = "native";

@@ -2,20 +2,17 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <map>
 #include <string_view>
 
 #include "kernels/thread_team.h"
 #include "tools/common/interrupt.h"
+#include "tools/common/load_flags.h"
 #include "tools/common/program.h"
 #include "tools/moe_bench/report.h"
 #include "tools/moe_bench/runner.h"
 
 namespace moe::tools {
 namespace {
-
-const std::map<std::string, kernels::Compute> kComputes{
-    {"f32", kernels::Compute::f32}, {"bf16", kernels::Compute::bf16}, {"int8", kernels::Compute::int8}};
 
 void describe_flags(CLI::App& app, BenchOptions& o) {
   const CLI::Range counts(0, 1 << 24);
