@@ -86,12 +86,8 @@ inline void weigh_scores(const float* scores, const Slots& slots, float most, fl
   }
   store(sums, fma(load(sums), set1(alpha), add(w[0], w[1])));
   for (int half = 0; half < 2; ++half) {
-    if constexpr (std::is_same_v<Weight, float>) {
-      if constexpr (S == KvType::q8) w[half] = mul(w[half], load(value_scales + half * kLanes));
-      store(p + half * kLanes, w[half]);
-    } else {
-      store_bf16(p + half * kLanes, w[half]);
-    }
+    if constexpr (S == KvType::q8) w[half] = mul(w[half], load(value_scales + half * kLanes));
+    store_input(p + half * kLanes, w[half]);
   }
 }
 
@@ -234,8 +230,8 @@ void begin_group(const AttentionArgs& args, Group<S>& group) {
         Input<S>* to = group.q + item * group.ldq;
         if constexpr (!std::is_same_v<Input<S>, float>) {
           std::int64_t d = 0;
-          for (; d + kLanes <= args.d_k; d += kLanes) store_bf16(to + d, load(from + d));
-          if (d < args.d_k) store_bf16(to + d, load_partial(from + d, args.d_k - d));
+          for (; d + kLanes <= args.d_k; d += kLanes) store_input(to + d, load(from + d));
+          if (d < args.d_k) store_input(to + d, load_partial(from + d, args.d_k - d));
         } else if constexpr (S == KvType::bf16) {
           map(from, args.d_k, to, [](Vec v) { return round_bf16(v); });
         } else {

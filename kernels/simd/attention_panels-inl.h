@@ -183,6 +183,11 @@ template <KvType T>
 using Input = float;
 #endif
 
+inline void store_input(float* p, Vec v) { store(p, v); }
+#if defined(MOE_BF16_DOT)
+inline void store_input(std::uint16_t* p, Vec v) { store_bf16(p, v); }
+#endif
+
 // scores[r][32] = q . k for one block, q at rows of ldq.
 template <KvType S, int MR>
 void score_panel(const std::byte* keys, const Input<S>* q, std::int64_t ldq, std::int64_t d_k,
