@@ -27,41 +27,39 @@ void WordLevel::encode(std::string_view word, std::vector<std::int32_t>& out) co
   out.push_back(id >= 0 ? id : unknown(vocab, unk_token));
 }
 
+WordPiece::WordPiece(Vocab vocab, Options options, std::string_view file)
+    : vocab_(std::move(vocab)), options_(std::move(options)), trie_(vocab_, file) {
+  continued_ = trie_.walk(VocabTrie::root, options_.continuing_subword_prefix);
+}
+
 void WordPiece::encode(std::string_view word, std::vector<std::int32_t>& out) const {
-  if (utf8::count(word) > max_input_chars_per_word) return out.push_back(unknown(vocab, unk_token));
   const std::size_t before = out.size();
-  std::string prefixed;
+  const auto give_up = [&] {
+    out.resize(before);
+    out.push_back(unknown(vocab_, options_.unk_token));
+  };
+  if (utf8::count(word) > options_.max_input_chars_per_word) return give_up();
   for (std::size_t start = 0; start < word.size();) {
-    std::int32_t found = -1;
-    std::size_t end = word.size();
-    // No token is longer than the longest, so no longer piece need be looked up.
-    if (end - start > longest_token) {
-      end = start + longest_token;
-      while (end > start && (static_cast<unsigned char>(word[end]) & 0xc0) == 0x80) --end;
+    VocabTrie::Node node = start > 0 ? continued_ : VocabTrie::root;
+    std::int32_t longest = -1;
+    std::size_t end = start;
+    // Tokens are whole characters, so where one ends a character ends.
+    for (std::size_t at = start; at < word.size() && node != VocabTrie::none;) {
+      node = trie_.child(node, static_cast<unsigned char>(word[at++]));
+      if (node != VocabTrie::none && trie_.id(node) >= 0) longest = trie_.id(node), end = at;
     }
-    while (start < end) {
-      std::string_view piece = word.substr(start, end - start);
-      if (start > 0) {
-        prefixed = continuing_subword_prefix;
-        prefixed += piece;
-        piece = prefixed;
-      }
-      found = vocab.find(piece);
-      if (found >= 0) break;
-      utf8::previous(word, end);
-    }
-    if (found < 0) {
-      out.resize(before);
-      return out.push_back(unknown(vocab, unk_token));
-    }
-    out.push_back(found);
+    if (longest < 0) return give_up();
+    out.push_back(longest);
     start = end;
   }
 }
 
 Unigram::Unigram(Vocab vocab, std::vector<double> scores, std::optional<std::uint64_t> unk_id,
                  bool byte_fallback, std::string_view file)
-    : vocab_(std::move(vocab)), scores_(std::move(scores)), byte_fallback_(byte_fallback) {
+    : vocab_(std::move(vocab)),
+      scores_(std::move(scores)),
+      byte_fallback_(byte_fallback),
+      trie_(vocab_, file) {
   if (unk_id && *unk_id >= scores_.size())
     throw Error(ErrorKind::format,
                 Fault{std::string(file), "unk_id of the Unigram model",
@@ -74,48 +72,6 @@ Unigram::Unigram(Vocab vocab, std::vector<double> scores, std::optional<std::uin
   fallback_ids_.resize(256);
   for (int b = 0; b < 256; ++b)
     fallback_ids_[static_cast<std::size_t>(b)] = vocab_.find(fmt::format("<0x{:02X}>", b));
-  build_trie();
-}
-
-// A trie over the sorted tokens: the children of a node lie side by side, so a node is found by binary
-// search.
-void Unigram::build_trie() {
-  std::vector<std::uint32_t> order(vocab_.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<std::uint32_t>(i);
-  std::sort(order.begin(), order.end(),
-            [&](std::uint32_t a, std::uint32_t b) { return vocab_.entry_token(a) < vocab_.entry_token(b); });
-  struct Range {
-    std::uint32_t node, begin, end, depth;
-  };
-  nodes_.push_back({});
-  std::vector<Range> todo{{0, 0, static_cast<std::uint32_t>(order.size()), 0}};
-  for (std::size_t next = 0; next < todo.size(); ++next) {
-    Range range = todo[next];
-    while (range.begin < range.end && vocab_.entry_token(order[range.begin]).size() == range.depth)
-      nodes_[range.node].id = vocab_.entry_id(order[range.begin++]);
-    nodes_[range.node].first_edge = static_cast<std::uint32_t>(edges_.size());
-    for (std::uint32_t i = range.begin; i < range.end;) {
-      const auto byte = static_cast<unsigned char>(vocab_.entry_token(order[i])[range.depth]);
-      std::uint32_t end = i;
-      while (end < range.end &&
-             static_cast<unsigned char>(vocab_.entry_token(order[end])[range.depth]) == byte)
-        ++end;
-      const auto node = static_cast<std::uint32_t>(nodes_.size());
-      nodes_.push_back({});
-      edges_.push_back({byte, node});
-      ++nodes_[range.node].edge_count;
-      todo.push_back({node, i, end, range.depth + 1});
-      i = end;
-    }
-  }
-}
-
-std::uint32_t Unigram::child(std::uint32_t node, unsigned char byte) const noexcept {
-  const Edge* begin = edges_.data() + nodes_[node].first_edge;
-  const Edge* end = begin + nodes_[node].edge_count;
-  const Edge* it =
-      std::lower_bound(begin, end, byte, [](const Edge& e, unsigned char b) { return e.byte < b; });
-  return it != end && it->byte == byte ? it->node : 0;
 }
 
 void Unigram::encode(std::string_view word, std::vector<std::int32_t>& out) const {
@@ -133,11 +89,11 @@ void Unigram::encode(std::string_view word, std::vector<std::int32_t>& out) cons
       if (best[end].start < 0 || score > best[end].score)
         best[end] = {score, static_cast<std::int32_t>(start), id};
     };
-    std::uint32_t node = 0;
+    VocabTrie::Node node = VocabTrie::root;
     for (std::size_t at = start; at < word.size(); ++at) {
-      node = child(node, static_cast<unsigned char>(word[at]));
-      if (node == 0) break;
-      const std::int32_t id = nodes_[node].id;
+      node = trie_.child(node, static_cast<unsigned char>(word[at]));
+      if (node == VocabTrie::none) break;
+      const std::int32_t id = trie_.id(node);
       if (id < 0) continue;
       offer(at + 1, here + scores_[static_cast<std::size_t>(id)], id);
       if (at + 1 - start == length) single = true;

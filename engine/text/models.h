@@ -11,6 +11,7 @@
 
 #include "engine/text/bpe.h"
 #include "engine/text/vocab.h"
+#include "engine/text/vocab_trie.h"
 
 namespace moe {
 
@@ -24,20 +25,33 @@ struct WordLevel {
 };
 
 // The longest token first, then the longest that continues it, or the whole word is unknown.
-struct WordPiece {
-  Vocab vocab;
-  std::string unk_token = "[UNK]";
-  std::string continuing_subword_prefix = "##";
-  std::size_t max_input_chars_per_word = 100;
-  std::size_t longest_token = 0;  // bytes; filled after loading
+class WordPiece {
+ public:
+  struct Options {
+    std::string unk_token = "[UNK]";
+    std::string continuing_subword_prefix = "##";
+    std::size_t max_input_chars_per_word = 100;
+  };
 
+  // Throws Error (limit) naming `file` for a token that is too long.
+  WordPiece(Vocab vocab, Options options, std::string_view file);
+
+  // Throws Error (config) for an unknown word when the vocabulary lacks unk_token.
   void encode(std::string_view word, std::vector<std::int32_t>& out) const;
+  const Vocab& vocab() const noexcept { return vocab_; }
+
+ private:
+  Vocab vocab_;
+  Options options_;
+  VocabTrie trie_;
+  VocabTrie::Node continued_;  // where tokens that continue a word begin
 };
 
 // The split of a word with the highest sum of scores; ties go to the longer last piece found first.
 class Unigram {
  public:
-  // `scores` by id. Throws Error (format) naming `file` when unk_id is outside.
+  // `scores` by id. Throws Error naming `file`: format when unk_id is outside, limit for a token that is too
+  // long.
   Unigram(Vocab vocab, std::vector<double> scores, std::optional<std::uint64_t> unk_id, bool byte_fallback,
           std::string_view file);
 
@@ -46,25 +60,13 @@ class Unigram {
   const Vocab& vocab() const noexcept { return vocab_; }
 
  private:
-  struct Node {
-    std::uint32_t first_edge = 0, edge_count = 0;
-    std::int32_t id = -1;
-  };
-  struct Edge {
-    unsigned char byte;
-    std::uint32_t node;
-  };
-  void build_trie();
-  std::uint32_t child(std::uint32_t node, unsigned char byte) const noexcept;
-
   Vocab vocab_;
   std::vector<double> scores_;  // by id
   double unk_score_ = 0;
   std::int32_t unk_id_ = -1;
   bool byte_fallback_ = false;
   std::vector<std::int32_t> fallback_ids_;
-  std::vector<Node> nodes_;
-  std::vector<Edge> edges_;
+  VocabTrie trie_;
 };
 
 using Model = std::variant<std::shared_ptr<const Bpe>, std::shared_ptr<const WordLevel>,

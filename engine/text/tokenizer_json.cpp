@@ -250,14 +250,11 @@ Model make_model(RawModel raw, std::string_view file) {
     return std::shared_ptr<const WordLevel>(std::move(model));
   }
   if (type == "WordPiece") {
-    auto model = std::make_shared<WordPiece>();
-    model->unk_token = jf::text(options, "unk_token", file, "model");
-    model->continuing_subword_prefix = jf::text(options, "continuing_subword_prefix", file, "model");
-    model->max_input_chars_per_word = jf::whole(options, "max_input_chars_per_word", file, "model");
-    model->vocab = std::move(raw.vocab);
-    for (std::size_t i = 0; i < model->vocab.size(); ++i)
-      model->longest_token = std::max(model->longest_token, model->vocab.entry_token(i).size());
-    return std::shared_ptr<const WordPiece>(std::move(model));
+    WordPiece::Options o;
+    o.unk_token = jf::text(options, "unk_token", file, "model");
+    o.continuing_subword_prefix = jf::text(options, "continuing_subword_prefix", file, "model");
+    o.max_input_chars_per_word = jf::whole(options, "max_input_chars_per_word", file, "model");
+    return std::make_shared<const WordPiece>(std::move(raw.vocab), std::move(o), file);
   }
   if (type == "Unigram") {
     std::optional<std::uint64_t> unk_id;

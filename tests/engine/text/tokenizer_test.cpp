@@ -209,6 +209,40 @@ TEST(Tokenizer, LongLinesAreNotQuadratic) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(30));
 }
 
+// However long a file allows words to be, and whatever tokens nearly match at each place.
+TEST(Tokenizer, LongWordsOfPiecesAreNotQuadratic) {
+  json vocab = {{"[UNK]", 0}, {"a", 1}, {"##a", 2}, {"##\u00e9", 3}, {"##a\u00e9", 4}};
+  vocab["##" + std::string(1000, 'a') + "b"] = 5;
+  const auto tokenizer = parse({{"model",
+                                 {{"type", "WordPiece"},
+                                  {"vocab", vocab},
+                                  {"unk_token", "[UNK]"},
+                                  {"continuing_subword_prefix", "##"},
+                                  {"max_input_chars_per_word", 1'000'000'000}}}});
+  EXPECT_EQ(tokenizer->encode("aaa\u00e9\u00e9a"), (Ids{1, 2, 4, 3, 2}));
+  EXPECT_EQ(tokenizer->encode("aab"), Ids{0});
+  EXPECT_EQ(tokenizer->encode("a" + std::string(1000, 'a') + "b"), (Ids{1, 5}));
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(tokenizer->encode(std::string(300'000, 'a')).size(), 300'000U);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+}
+
+TEST(Tokenizer, WordPieceWithoutAPrefix) {
+  const json model = {{"type", "WordPiece"},
+                      {"vocab", {{"u", 0}, {"ab", 1}, {"c", 2}}},
+                      {"unk_token", "u"},
+                      {"max_input_chars_per_word", 4}};
+  const auto with_prefix = [&](const char* prefix) {
+    json whole = {{"model", model}};
+    whole["model"]["continuing_subword_prefix"] = prefix;
+    return parse(whole);
+  };
+  EXPECT_EQ(with_prefix("")->encode("abcc"), (Ids{1, 2, 2}));
+  EXPECT_EQ(with_prefix("")->encode("abccc"), Ids{0}) << "longer than a word may be";
+  EXPECT_EQ(with_prefix("zz")->encode("ab"), Ids{1});
+  EXPECT_EQ(with_prefix("zz")->encode("abc"), Ids{0}) << "no token continues a word";
+}
+
 TEST(Tokenizer, LoadsADirectoryOrAFile) {
   const auto folder = std::filesystem::path(testing::TempDir()) / "tokenizer_load";
   std::filesystem::create_directories(folder);
@@ -271,7 +305,8 @@ TEST(TokenizerErrors, AreTyped) {
       {"/pre_tokenizer", regex("[a[b]]"), ErrorKind::unsupported, "set within a set"},
       {"/pre_tokenizer", regex("a\\"), ErrorKind::unsupported, "backslash"},
       {"/pre_tokenizer", sequence("pretokenizers", byte_level, 40), ErrorKind::limit, "ByteLevel"},
-      {"/pre_tokenizer", sequence("pretokenizers", {{"type", "Whitespace"}}, 1000), ErrorKind::limit, "steps"},
+      {"/pre_tokenizer", sequence("pretokenizers", {{"type", "Whitespace"}}, 1000), ErrorKind::limit,
+       "steps"},
       {"/normalizer", sequence("normalizers", {{"type", "NFD"}}, 1000), ErrorKind::limit, "steps"},
       {"/post_processor", {{"type", "Frame"}}, ErrorKind::unsupported, "'Frame'"},
       {"/decoder", {{"type", "Enigma"}}, ErrorKind::unsupported, "'Enigma'"},
@@ -285,6 +320,19 @@ TEST(TokenizerErrors, AreTyped) {
     EXPECT_THAT(r.message, HasSubstr(c.part));
     EXPECT_THAT(r.message, HasSubstr("dir/tokenizer.json"));
     EXPECT_EQ(r.message.find('\n'), std::string::npos);
+  }
+  // What Unigram and WordPiece look up is as long as their longest token.
+  const std::string long_token(2000, 'x');
+  for (const json& model :
+       {json{{"type", "Unigram"}, {"unk_id", 0}, {"vocab", {{"u", 0.0}, {long_token, -1.0}}}},
+        json{{"type", "WordPiece"},
+             {"unk_token", "u"},
+             {"continuing_subword_prefix", "##"},
+             {"max_input_chars_per_word", 100},
+             {"vocab", {{"u", 0}, {long_token, 1}}}}}) {
+    const Refusal r = with("/model", model);
+    EXPECT_EQ(r.kind, ErrorKind::limit) << r.message;
+    EXPECT_THAT(r.message, HasSubstr("token 1: expected at most 1024 bytes, found 2000 bytes"));
   }
   EXPECT_EQ(refusal([] { Tokenizer::parse("{", "x"); }).kind, ErrorKind::format);
   EXPECT_EQ(refusal([] { Tokenizer::parse("{}", "x"); }).message.substr(0, 8), "x: model");
