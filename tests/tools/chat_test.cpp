@@ -180,7 +180,7 @@ TEST_F(MoeRunChat, WrongMessagesAreOneClearError) {
       {R"({"messages": {}})", "a list of messages"},
       {R"([{"role": "user", "content": "\ud800"}])", "surrogate"},
       {"[{\"role\": \"user\", \"content\": \"\xff\"}]", "UTF-8"},
-      {R"({"messages": [{"role": "user"}], "add_generation_prompt": 1})", "true or false"},
+      {R"({"messages": [{"role": "user"}], "add_generation_prompt": "no"})", "true, false or null"},
       {R"({"messages": [{"role": "user"}], "tools": [1]})", "a list of objects"}};
   for (const auto& [text, part] : table) {
     SCOPED_TRACE(text);

@@ -247,7 +247,8 @@ std::string ChatTemplate::render(const Conversation& conversation, const RenderO
       given.set(key, value, kKwargs);
     }
   }
-  if (options.add_generation_prompt) given.add_generation_prompt = options.add_generation_prompt;
+  if (options.add_generation_prompt)
+    given.add_generation_prompt = Value::boolean(*options.add_generation_prompt);
 
   Dict context;
   const auto set = [&](std::string_view name, const Value& value) {
@@ -262,7 +263,7 @@ std::string ChatTemplate::render(const Conversation& conversation, const RenderO
   set("messages", parts.messages);
   set("tools", given.tools);
   set("documents", given.documents);
-  set("add_generation_prompt", Value::boolean(given.add_generation_prompt.value_or(true)));
+  set("add_generation_prompt", given.add_generation_prompt.value_or(Value::boolean(true)));
   return chosen(!given.tools.is_none()).parsed->render(context, options.limits, options.clock);
 }
 

@@ -97,8 +97,14 @@ void Conversation::Parts::set(const Value& key, const Value& value, std::string_
     check_objects(value, name, "documents");
     documents = value;
   } else if (key.as_view() == "add_generation_prompt") {
-    if (!value.is(Kind::boolean)) wrong_shape(name, "add_generation_prompt", "true or false", value);
-    add_generation_prompt = value.as_boolean();
+    // transformers passes on whatever is given; text is refused, because "false" would count as true.
+    if (!value.is_none() && !value.is_number())
+      wrong_shape(name, "add_generation_prompt", "true, false or null", value);
+    add_generation_prompt = value;
+  } else if (key.as_view() == "continue_final_message" && jinja::truth(value)) {
+    // transformers would leave the last message open; a prompt that closes it is not what was asked for.
+    throw Error(ErrorKind::unsupported, Fault{std::string(name), "continue_final_message",
+                                              "false or no such key", "one that is set"});
   } else {
     variables.set(key, value);
   }

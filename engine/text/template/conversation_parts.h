@@ -15,7 +15,7 @@ struct Conversation::Parts {
   jinja::Value messages;
   jinja::Value tools;
   jinja::Value documents;
-  std::optional<bool> add_generation_prompt;
+  std::optional<jinja::Value> add_generation_prompt;
   jinja::Dict variables;
   std::shared_ptr<const Parts> base;
 

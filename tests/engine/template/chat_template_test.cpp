@@ -120,6 +120,12 @@ TEST(ChatTemplate, Variables) {
   options.kwargs_json = R"({"x": "k", "documents": []})";
   EXPECT_EQ(render(R"({"messages":[{"role":"user"}],"add_generation_prompt":false,"x":1})", options),
             "True True False k");
+  // Null is passed on as transformers passes None, which counts as false.
+  options = {};
+  options.kwargs_json = R"({"add_generation_prompt": null, "tools": null, "documents": null})";
+  EXPECT_EQ(render(R"({"messages":[{"role":"user"}],"tools":[],"documents":[]})", options), "None True True -");
+  EXPECT_EQ(render(R"({"messages":[{"role":"user"}],"add_generation_prompt":null})"), "None True True -");
+  EXPECT_EQ(render(R"({"messages":[{"role":"user"}],"add_generation_prompt":0})"), "0 True True -");
   const ChatTemplate date = ChatTemplate::from_source("{{ strftime_now('%d %b %Y') }}", "t");
   options.clock = test::fixed_date;
   EXPECT_EQ(date.render(kHello, options), "14 Mar 2025");
@@ -160,7 +166,8 @@ TEST(ChatTemplate, BrokenInputIsRefused) {
       {R"({"messages": [{"role": "user"}], "tools": 5})", "tools: expected a list"},
       {R"({"messages": [{"role": "user"}], "tools": [5]})", "tools: expected a list"},
       {R"({"messages": [{"role": "user"}], "documents": [5]})", "documents: expected a list"},
-      {R"({"messages": [{"role": "user"}], "add_generation_prompt": "yes"})", "expected true or false"},
+      {R"({"messages": [{"role": "user"}], "add_generation_prompt": "yes"})", "expected true, false or null"},
+      {R"({"messages": [{"role": "user"}], "continue_final_message": true})", "continue_final_message"},
   };
   for (const auto& [json, expected] : cases) {
     const std::string error = error_of([&, text = json] { Conversation::parse(text, "messages.json"); });
