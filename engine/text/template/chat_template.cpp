@@ -264,7 +264,9 @@ std::string ChatTemplate::render(const Conversation& conversation, const RenderO
   set("tools", given.tools);
   set("documents", given.documents);
   set("add_generation_prompt", given.add_generation_prompt.value_or(Value::boolean(true)));
-  return chosen(!given.tools.is_none()).parsed->render(context, options.limits, options.clock);
+  jinja::Limits limits = options.limits;
+  limits.work += options.work_per_message * parts.messages.items().size();
+  return chosen(!given.tools.is_none()).parsed->render(context, limits, options.clock);
 }
 
 }  // namespace moe

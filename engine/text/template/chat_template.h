@@ -56,6 +56,8 @@ struct RenderOptions {
   ReasoningSwitch reasoning = ReasoningSwitch::automatic;
   std::function<std::tm()> clock = jinja::local_time;  // what strftime_now tells
   jinja::Limits limits;
+  // Work allowed beside limits.work: templates look back over the messages for each of them.
+  std::uint64_t work_per_message = 20'000;
 };
 
 // Immutable after loading; any number of threads may render with one object.

@@ -307,6 +307,7 @@ Interpreter::Flow Interpreter::run_call_block(const Stmt& node, Scope& scope) {
 
 Value Interpreter::call_macro(const Macro& macro, Scope* scope, Arguments& arguments) {
   const Depth guard(*this);
+  spend(12);  // arguments, a frame and a text of its own
   Scope& inner = *new_scope(scope);
   const std::size_t count = macro.parameters.size();
   auto& positional = arguments.positional;

@@ -15,7 +15,7 @@ namespace moe::jinja {
 
 // What a rendering may use; beyond it, Failure of kind limit.
 struct Limits {
-  std::uint64_t work = 12'000'000;  // one unit: an expression node, or 16 bytes written
+  std::uint64_t work = 6'000'000;  // one unit: an expression node, or 16 bytes written
   int depth = 500;                 // nested statements, expressions and calls
   std::size_t output_bytes = std::size_t{64} << 20;
   std::size_t string_bytes = std::size_t{32} << 20;

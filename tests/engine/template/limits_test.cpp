@@ -1,14 +1,17 @@
 // Templates that loop for ever, recurse or grow without bound end in one clear error, soon.
-#include <algorithm>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
 
 #include "engine/text/template/chat_template.h"
 #include "tests/engine/template/support.h"
 
 namespace moe {
 namespace {
+
+namespace fs = std::filesystem;
 
 struct Hostile {
   const char* name;
@@ -179,6 +182,72 @@ TEST(Limits, LongConversationsRender) {
       "test");
   const std::string out = chat.render(Conversation::parse("[" + messages + "]", "messages"));
   EXPECT_GT(out.size(), 1000000U);
+}
+
+TEST(Limits, MoreMessagesMayTakeMoreWork) {
+  const ChatTemplate chat = ChatTemplate::from_source("{% for i in range(100) %}{% endfor %}x", "test");
+  RenderOptions options;
+  options.limits.work = 100;
+  options.work_per_message = 1000;
+  EXPECT_EQ(chat.render(Conversation::parse(R"([{"role":"user"}])", "messages"), options), "x");
+  options.work_per_message = 0;
+  EXPECT_THROW(chat.render(Conversation::parse(R"([{"role":"user"}])", "messages"), options), TemplateError);
+}
+
+// A chat of 200 questions and answers with thoughts and calls of a tool, as far as a template takes it.
+Conversation long_chat(bool with_thoughts, bool with_calls) {
+  const std::string text(2000, 'x');
+  std::string messages;
+  const auto add = [&](const std::string& message) { messages += (messages.empty() ? "" : ",") + message; };
+  for (int i = 0; i < 200; ++i) {
+    add(R"({"role":"user","content":")" + text + "\"}");
+    if (with_calls && i % 4 == 0) {
+      add(R"({"role":"assistant","content":"","tool_calls":[{"type":"function","id":"call12345","function":)"
+          R"({"name":"search","arguments":{"query":"x","pages":[1,2,3],"deep":{"a":true}}}}]})");
+      add(R"({"role":"tool","name":"search","tool_call_id":"call12345","content":")" + text + "\"}");
+    }
+    add(R"({"role":"assistant","content":")" + text + "\"" +
+        (with_thoughts ? R"(,"reasoning_content":")" + text + "\"}" : "}"));
+  }
+  add(R"({"role":"user","content":"And now?"})");
+  return Conversation::parse(
+      R"({"messages":[)" + messages + R"(],"tools":)" +
+          (with_calls
+               ? R"([{"type":"function","function":{"name":"search","description":"Searches.","parameters":)"
+                 R"({"type":"object","properties":{"query":{"type":"string","description":"What for"},)"
+                 R"("pages":{"type":"array","items":{"type":"integer"}}},"required":["query"]}}}])"
+               : "null") +
+          "}",
+      "messages");
+}
+
+// Published templates on 200 turns of 4 kB and more need an eighth of what they may. Gemma 4's looks back
+// over all messages for each.
+TEST(Limits, PublishedTemplatesHaveAWideMargin) {
+  RenderOptions options;
+  options.limits.work = (options.limits.work + 400 * options.work_per_message) / 8;
+  options.work_per_message = 0;
+  int rendered = 0;
+  for (const char* folder : {"templates", "tokenizers"}) {
+    const fs::path top = test::shared_data() / folder;
+    if (!fs::exists(top)) GTEST_SKIP() << top << " is not here (set MOE_SHARED_DATA)";
+    for (const auto& entry : fs::recursive_directory_iterator(top)) {
+      if (entry.path().extension() != ".jinja") continue;
+      const std::string name = fs::relative(entry.path(), top).string();
+      const ChatTemplate chat = ChatTemplate::from_source(test::read_text(entry.path()), name);
+      for (const bool thoughts : {false, true}) {
+        for (const bool calls : {false, true}) {
+          try {
+            chat.render(long_chat(thoughts, calls), options);
+            ++rendered;
+          } catch (const TemplateError& error) {
+            EXPECT_NE(error.kind(), ErrorKind::limit) << name;  // some refuse the role of a tool
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GE(rendered, 40);
 }
 
 TEST(Limits, ErrorsNameTheLine) {
