@@ -119,7 +119,7 @@ RopeSpec read_rope_from(const Config& p, const Config& config, std::int32_t max_
   rope.head_dim = head_dim;
   rope.max_length = max_positions;
   std::string type = p.string_or("rope_type", p.string_or("type", "default"));
-  if (defaults.longrope_aliases && (type == "su" || type == "yarn")) type = "longrope";
+  if (defaults.phi_longrope && (type == "su" || type == "yarn")) type = "longrope";
   const double partial = own_or_top("partial_rotary_factor", 1);
   if (type == "proportional" || defaults.partial) {
     rope.partial = partial;
@@ -147,6 +147,7 @@ RopeSpec read_rope_from(const Config& p, const Config& config, std::int32_t max_
     read_yarn(rope, p);
   } else if (type == "longrope") {
     rope.type = RopeType::longrope;
+    rope.recomputes = defaults.phi_longrope;
     read_longrope(rope, p);
   } else if (type == "proportional") {
     rope.type = RopeType::proportional;

@@ -32,8 +32,8 @@ struct RopeDefaults {
   bool partial = false;
   // Where the length seen in pre-training is taken from a top-level key alone, with this default (Phi-3); 0: no.
   std::int32_t only_top_level_original = 0;
-  // "su" and "yarn" are old names of longrope (Phi-3).
-  bool longrope_aliases = false;
+  // "su" and "yarn" are names of longrope too, and RopeSpec::recomputes holds for it (Phi-3).
+  bool phi_longrope = false;
 };
 // One table for heads of `head_dim`: rope_scaling or rope_parameters (v4 and v5 keys), as transformers 5 reads them.
 RopeSpec read_rope(const Config& config, std::int32_t max_positions, std::int32_t head_dim, const RopeDefaults& defaults);

@@ -27,7 +27,7 @@ ModelSpec describe(const Config& config) {
   RopeDefaults rope;
   // The class always has this key at top level; the dictionary's own is never used.
   rope.only_top_level_original = 4096;
-  rope.longrope_aliases = true;
+  rope.phi_longrope = true;
   rope.partial = true;
   spec.ropes = {read_rope(config, spec.max_positions, attention.key_dim, rope)};
   MlpSpec mlp;

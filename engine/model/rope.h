@@ -27,6 +27,8 @@ struct RopeSpec {
   std::int32_t original_length = 0;  // llama3, yarn, longrope: positions seen in pre-training
   std::int32_t max_length = 0;       // dynamic: positions beyond which theta grows
   std::vector<float> short_factors, long_factors;  // longrope, one a frequency
+  // longrope: a sequence that outgrows the short factors is computed again; else it keeps its keys.
+  bool recomputes = false;
 
   // Pairs of components: the length of a cos or sin row.
   std::int32_t pairs() const { return type == RopeType::proportional ? head_dim / 2 : (dims + 1) / 2; }

@@ -37,6 +37,7 @@ Executor::Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team
       team_(team),
       table_(options.kernels != nullptr ? *options.kernels : kernels::select_kernels()),
       pool_(std::make_shared<KvPool>(KvLayout(model_->spec(), options.kv_type), options.kv_budget_bytes)),
+      rope_length_(options.rope_length),
       pass_(std::make_unique<Pass>(*model_, pool_->layout(), table_, team, options)) {}
 
 Executor::~Executor() = default;
@@ -60,11 +61,18 @@ std::span<const float> Executor::forward(std::span<const Feed> feeds, CostMeter*
   return logits;
 }
 
-// LongRoPE has two sets of frequencies. A sequence that outgrows the first set computes its whole context again with
-// the second, as the reference does: cached keys and the deeper values they led to belong to the other rotation.
+Sequence Executor::new_sequence() const {
+  Sequence sequence(pool_);
+  sequence.expect_length(rope_length_);
+  return sequence;
+}
+
+// LongRoPE has two sets of frequencies. A Phi sequence that outgrows the first set computes its whole context
+// again with the second, as the reference does: cached keys and the deeper values they led to belong to the
+// other rotation.
 void Executor::recompute_if_regime_changes(const Feed& feed, CostMeter* executed) {
   const auto& ropes = model_->spec().ropes;
-  const auto rope = std::ranges::find(ropes, RopeType::longrope, &RopeSpec::type);
+  const auto rope = std::ranges::find(ropes, true, &RopeSpec::recomputes);
   if (rope == ropes.end()) return;
   Sequence& s = *feed.sequence;
   const std::int32_t length = std::max(s.length() + std::int32_t(feed.tokens.size()), s.expected_length_);

@@ -35,6 +35,7 @@ class Executor {
     kernels::Compute compute = kernels::Compute::f32;  // of products, as far as their weights' types go along
     std::size_t kv_budget_bytes = SIZE_MAX;
     kernels::KvType kv_type = kernels::KvType::f32;  // what keys and values are kept as
+    std::int32_t rope_length = 0;  // what every sequence is expected to grow to (Sequence::expect_length)
     RoutingStats* routing = nullptr;               // told of every choice of experts; must outlive the executor
     Profile* profile = nullptr;                    // told where the time goes; must outlive the executor
   };
@@ -43,7 +44,7 @@ class Executor {
   Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team) : Executor(std::move(model), team, Options()) {}
   ~Executor();
 
-  Sequence new_sequence() const { return Sequence(pool_); }
+  Sequence new_sequence() const;
 
   // Appends the feeds' tokens (no sequence twice) and returns the wanted rows of logits [rows, V] in order of feeds
   // and tokens, valid until the next call. Logits are final: after soft cap and scaling. `executed` counts the work
@@ -64,6 +65,7 @@ class Executor {
   kernels::ThreadTeam& team_;
   const kernels::KernelTable& table_;
   std::shared_ptr<KvPool> pool_;
+  std::int32_t rope_length_;
   std::unique_ptr<Pass> pass_;  // keeps its buffers from call to call
 };
 

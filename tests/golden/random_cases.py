@@ -42,14 +42,22 @@ def divided(options: dict) -> dict:
     return dict(options, hidden_size=options["num_attention_heads"] * head_dim)
 
 
-def rope(r: random.Random, types=("default", "linear", "dynamic", "llama3", "yarn")) -> dict:
-    kind = r.choice(types)
+def long_rope(r: random.Random, pairs: int) -> dict:
+    return dict(rope_type="longrope", short_factor=[1 + r.random() * 0.2 for _ in range(pairs)],
+                long_factor=[1 + r.random() * 8 for _ in range(pairs)])
+
+
+def rope(r: random.Random, types=("default", "linear", "dynamic", "llama3", "yarn"), head_dim: int = 0) -> dict:
+    """`head_dim`: of a family whose class takes LongRoPE as well."""
+    kind = r.choice((*types, "longrope") if head_dim else types)
     out = dict(rope_type=kind, rope_theta=r.choice([1000.0, 10000.0, 150000.0, 1e6]))
     if kind in ("linear", "dynamic"):
         out.update(factor=r.choice([2.0, 3.5, 8.0]))
     if kind == "llama3":
         out.update(factor=r.choice([2.0, 8.0, 32.0]), low_freq_factor=1.0, high_freq_factor=r.choice([2.0, 4.0]),
                    original_max_position_embeddings=r.choice([16, 31]))
+    if kind == "longrope":
+        out.update(long_rope(r, head_dim // 2), original_max_position_embeddings=r.choice([16, 31, 50]))
     if kind == "yarn":
         out.update(factor=r.choice([2.0, 4.0, 16.0]), original_max_position_embeddings=r.choice([16, 31, 64]))
         for key, values in dict(beta_fast=[8.0, 32.0], beta_slow=[1.0, 2.0], attention_factor=[0.8, 1.3], truncate=[True, False],
@@ -74,7 +82,7 @@ def windowed(r: random.Random) -> dict:
 
 def llama(r):
     s = sizes(r)
-    return cases_llama_qwen.llama(**s, rope_parameters=rope(r), attention_bias=r.random() < 0.3, mlp_bias=r.random() < 0.3), {}
+    return cases_llama_qwen.llama(**s, rope_parameters=rope(r, head_dim=s["head_dim"]), attention_bias=r.random() < 0.3, mlp_bias=r.random() < 0.3), {}
 
 
 def qwen2(r):
@@ -83,7 +91,7 @@ def qwen2(r):
 
 def qwen3(r):
     s = sizes(r)
-    return cases_llama_qwen.qwen3(**s, rope_parameters=rope(r), attention_bias=r.random() < 0.3, **windowed(r)), {}
+    return cases_llama_qwen.qwen3(**s, rope_parameters=rope(r, head_dim=s["head_dim"]), attention_bias=r.random() < 0.3, **windowed(r)), {}
 
 
 def qwen3_moe(r):
@@ -123,8 +131,7 @@ def phi3(r):
     if r.random() < 0.6 and int(head_dim * partial) % 2 == 0:
         pairs = int(head_dim * partial) // 2
         s.update(original_max_position_embeddings=r.choice([16, 32, 50]), max_position_embeddings=r.choice([128, 512]))
-        rotary.update(rope_type="longrope", short_factor=[1 + r.random() * 0.2 for _ in range(pairs)],
-                      long_factor=[1 + r.random() * 8 for _ in range(pairs)])
+        rotary.update(long_rope(r, pairs))
         if r.random() < 0.3:
             rotary.update(factor=4.0)
     return cases_phi_gemma3.phi3(**s, rope_parameters=rotary, sliding_window=r.choice([None, None, 9])), {}

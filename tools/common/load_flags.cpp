@@ -42,6 +42,13 @@ void add_load_flags(CLI::App& app, LoadFlags& flags) {
                   "Compare packed weights with their checksums before use");
 }
 
+void add_rope_length_flag(CLI::App& app, std::int32_t& tokens) {
+  app.add_option("--rope-length", tokens,
+                 "Where the rotation depends on a sequence's length (LongRoPE, dynamic NTK), treat it as at "
+                 "least N tokens from its start on, so that it never has to be computed again")
+      ->check(CLI::PositiveNumber);
+}
+
 LoadOptions load_options(const LoadFlags& flags) {
   LoadOptions options;
   options.quantise = quantised_type(flags.weights);

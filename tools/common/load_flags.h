@@ -31,6 +31,9 @@ struct LoadFlags {
 // outlive `app`.
 void add_load_flags(CLI::App& app, LoadFlags& flags);
 
+// --rope-length.
+void add_rope_length_flag(CLI::App& app, std::int32_t& tokens);
+
 // What the flags mean; team, progress and note are the caller's. Throws Error(usage).
 LoadOptions load_options(const LoadFlags& flags);
 // The type that --weights quantises to; nothing for native.

@@ -28,8 +28,7 @@ void describe_flags(CLI::App& app, RunOptions& o) {
   app.add_option("-c,--ctx-size", o.context, "Tokens a sequence may hold (default: what the model was made for)")->check(CLI::PositiveNumber);
   app.add_option("-t,--threads", o.threads, "Threads (default: the physical cores this process may use)")->check(CLI::Range(1, 1024));
   app.add_option("--chunk", o.chunk, "Prompt tokens a forward pass takes")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  app.add_option("--rope-length", o.rope_length, "Where the rotation depends on a sequence's length (LongRoPE, dynamic NTK), treat it as at least N tokens from its start on, so that it never has to be computed again")
-      ->check(CLI::PositiveNumber);
+  add_rope_length_flag(app, o.rope_length);
   app.add_option("-s,--seed", o.seed, "Seed of the draws (default: a random one, printed in the summary)");
 
   auto* s = app.add_option_group("Sampling, in this order");

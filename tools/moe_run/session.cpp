@@ -99,6 +99,7 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, Pe
   executor.kernels = &kernels_;
   executor.compute = compute_of(o.load);
   executor.kv_type = kv_type_of(o.load);
+  executor.rope_length = o.rope_length;
   if (!o.routing_stats.file.empty()) {
     routing_ = std::make_unique<RoutingStats>(spec, o.routing_stats.window);
     executor.routing = routing_.get();
@@ -116,12 +117,6 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, Pe
   generate_.logprobs = o.logprobs;
   generate_.all_prompt_logits = !o.dump_logits.empty();
   if (!o.dump_logits.empty()) dump_ = std::make_unique<NpyWriter>(o.dump_logits, spec.vocab);
-}
-
-Sequence Session::new_sequence() const {
-  Sequence sequence = executor_->new_sequence();
-  sequence.expect_length(options_.rope_length);
-  return sequence;
 }
 
 Generation Session::generate_from(Sequence& sequence, std::span<const std::int32_t> ids,

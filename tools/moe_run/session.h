@@ -34,8 +34,7 @@ class Session {
   // The tokenizer is waited for before the first token is drawn.
   Session(const RunOptions& options, const std::filesystem::path& directory, PendingTokenizer tokenizer);
 
-  // An empty sequence, of the length that --rope-length announces.
-  Sequence new_sequence() const;
+  Sequence new_sequence() const { return executor_->new_sequence(); }
   const Model& model() const { return *model_; }
   // Generates from ids that follow what `sequence` has read. `on_token` as GenerateHooks'; progress of a long prompt is shown.
   Generation generate_from(Sequence& sequence, std::span<const std::int32_t> ids, std::function<bool(std::int32_t)> on_token);
