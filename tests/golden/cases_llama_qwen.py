@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import LlamaConfig, Qwen3Config, Qwen3MoeConfig
 
+from cases_phi_gemma3 import longrope
 from golden_case import Case
 
 BASE = dict(bos_token_id=1, eos_token_id=2, initializer_range=0.5)
@@ -43,6 +44,17 @@ def with_inv_freq(tensors: dict) -> dict:
     return tensors
 
 
+def own_head(tensors: dict) -> dict:
+    """A head beside the embedding of a model that says it is tied: the tensor wins."""
+    table = tensors["model.embed_tokens.weight"]
+    return {**tensors, "lm_head.weight": table.flip(1).contiguous()}
+
+
+def same_head(tensors: dict) -> dict:
+    """The embedding once more under the head's name, as some converters write it."""
+    return {**tensors, "lm_head.weight": tensors["model.embed_tokens.weight"].clone()}
+
+
 def without(*keys: str):
     def edit(config: dict) -> None:
         for key in keys:
@@ -65,6 +77,10 @@ def cases() -> list[Case]:
         Case("llama-f32", llama(), "F32", prompts=LONG, greedy=(0, 2, 4), note="plain Llama in fp32"),
         Case("llama-tied-f16", llama(tie_word_embeddings=True, num_key_value_heads=4), "F16",
              prompts=(1, 2, 17, 33, 127), greedy=(2, 4), note="tied head, as many kv heads as heads"),
+        Case("llama-tied-own-head", llama(tie_word_embeddings=True), prompts=(1, 2, 17, 33), greedy=(2, 3), edit_tensors=own_head,
+             note="tied by its config, but the file stores another lm_head.weight"),
+        Case("llama-tied-same-head", llama(tie_word_embeddings=True, vocab_size=129), prompts=(2, 17), greedy=(1,),
+             edit_tensors=same_head, note="tied, and the embedding stands in the file a second time as lm_head.weight"),
         Case("llama-odd-sizes", llama(vocab_size=1003, hidden_size=42, intermediate_size=74, head_dim=24,
                                       num_attention_heads=3, num_key_value_heads=1, num_hidden_layers=3),
              prompts=(1, 2, 17, 33, 64), greedy=(1, 3),
@@ -74,6 +90,9 @@ def cases() -> list[Case]:
              note="llama3 RoPE from v4 keys"),
         Case("llama-rope-linear", llama(rope_parameters=dict(rope_type="linear", rope_theta=10000.0, factor=3.0)),
              prompts=(1, 17, 127), greedy=(1,), note="linear RoPE from v5 keys"),
+        Case("llama-rope-longrope", llama(rope_parameters=dict(longrope(6), original_max_position_embeddings=48),
+             max_position_embeddings=256), "F32", prompts=(17, 47, 48, 49, 127), greedy=(0, 1, 2, 3),
+             note="LongRoPE outside Phi: decoding across its switch at 48 keeps the keys of the short factors"),
         Case("llama-rope-dynamic", llama(rope_parameters=dynamic, max_position_embeddings=48), "F32",
              prompts=(1, 17, 33, 127), greedy=(1, 2, 3),
              note="dynamic NTK RoPE; prompts below and above max_position_embeddings 48, decoding crosses it; keys keep "
