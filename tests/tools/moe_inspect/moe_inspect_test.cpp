@@ -6,6 +6,7 @@
 
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
+#include "tests/support/published.h"
 #include "tests/support/temp_dir.h"
 
 namespace moe::test {
@@ -132,23 +133,27 @@ TEST(MoeInspect, WindowsStopGrowing) {
 TEST(MoeInspect, TheStudiesConfigurations) {
   if (!std::filesystem::exists(shared_data() / "configs")) GTEST_SKIP() << "no shared data (set MOE_SHARED_DATA)";
   const TempDir folder;
-  struct Case {
-    const char* directory;
-    std::int64_t total, matmul, decode_4096, fast_4096, prefill_4096;
-  };
-  const Case cases[] = {{"google_gemma-4-E2B", 4628569379, 1876819968, 5146148864, 5277026877440, 16789052325888},
-                        {"google_gemma-4-E4B", 7463013418, 3972792320, 9904324608, 19731909705728, 34072552275968},
-                        {"google_gemma-4-26B-A4B", 25233141790, 3083632640, 8734179328, 28140768329728, 28140768329728},
-                        {"microsoft_Phi-4-mini-instruct", 3836021760, 3221225472, 9282256896, 29688848449536, 29688848449536},
-                        {"Qwen_Qwen3-8B", 8190735360, 6945767424, 17552113664, 61849981681664, 61849981681664},
-                        {"Qwen_Qwen3-30B-A3B", 30532122624, 2730491904, 9304539136, 28967492386816, 28967492386816}};
-  for (const Case& c : cases) {
-    const json r = inspected(folder, (shared_data() / "configs" / c.directory).string());
-    EXPECT_EQ(r["params_total"], c.total) << c.directory;
-    EXPECT_EQ(r["matmul_params"], c.matmul) << c.directory;
-    EXPECT_EQ(flops_at(r, 4096)["decode_class_a"], c.decode_4096) << c.directory;
-    EXPECT_EQ(flops_at(r, 4096)["prefill_class_a"], c.prefill_4096) << c.directory;
-    EXPECT_EQ(flops_at(r, 4096)["prefill_fast_class_a"], c.fast_4096) << c.directory;
+  for (const PublishedModel& model : published_models()) {
+    SCOPED_TRACE(model.directory);
+    const json r = inspected(folder, (shared_data() / "configs" / model.directory).string() +
+                                         " --context 1,512,1024,2048,4096,32768");
+    EXPECT_EQ(r["params_total"], model.parameters);
+    EXPECT_EQ(r["matmul_params"], model.matmul);
+    EXPECT_EQ(r["head_params"], model.head);
+    EXPECT_EQ(r["params_active"],
+              model.matmul + model.head + r["params_split"]["vectors_active"].get<std::int64_t>());
+    EXPECT_EQ(r["params_split"]["experts"], model.experts);
+    EXPECT_EQ(r["params_split"]["per_layer_table"], model.per_layer_table);
+    EXPECT_EQ(r["alpha_full"], model.full);
+    EXPECT_EQ(r["alpha_sliding"], model.sliding);
+    EXPECT_EQ(r["window"], model.window);
+    for (const auto& [length, class_a] : model.decode)
+      EXPECT_EQ(flops_at(r, length)["decode_class_a"], class_a) << length;
+    for (const auto& [length, class_a] : model.prefill)
+      EXPECT_EQ(flops_at(r, length)["prefill_class_a"], class_a) << length;
+    const auto& fast = model.fast_prefill.empty() ? model.prefill : model.fast_prefill;
+    for (const auto& [length, class_a] : fast)
+      EXPECT_EQ(flops_at(r, length)["prefill_fast_class_a"], class_a) << length;
   }
 }
 
