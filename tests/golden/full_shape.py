@@ -115,7 +115,7 @@ def write(path: pathlib.Path, tensors: dict[str, tuple[str, tuple[int, ...]]]) -
                 left -= count
 
 
-def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int) -> bool:
+def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int, weights: str) -> bool:
     """Runs the model and prints what it took beside what moe-inspect says of its config.json."""
     steps, chunk = 4, 512
     said = json.loads(subprocess.run([programs / "moe-inspect", directory, "--json", "--context", str(tokens + steps), "--chunk", str(chunk)],
@@ -123,12 +123,13 @@ def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int) -> bool:
     ids = directory / "ids.json"
     ids.write_text(json.dumps([7 * i % 1000 for i in range(tokens)]))
     command = [programs / "moe-run", "-m", directory, "--prompt-ids", ids, "-n", str(steps), "--temp", "0", "--ignore-eos", "--json",
-               "--chunk", str(chunk)]
+               "--chunk", str(chunk), "--weights", weights, "--threads", "1"]
     memory = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["memory"]
-    weights, needed = said["resident_weight_bytes"]["native"], said["memory"][0]["bytes"]["native"]
-    parts = [("loaded", weights, memory["after_load_rss_bytes"]), ("peak", needed, memory["peak_rss_bytes"])]
-    print(f"{directory.name:40s}" + "".join(f"  {what} {found / 1e6:8.1f} MB of {expected / 1e6:8.1f} ({100 * (found / expected - 1):+.2f} %)"
-                                            for what, expected, found in parts), flush=True)
+    parts = [("loaded", said["resident_weight_bytes"][weights], memory["after_load_rss_bytes"]),
+             ("peak", said["memory"][0]["bytes"][weights], memory["peak_rss_bytes"])]
+    print(f"{directory.name:36s} {weights:6s} {tokens:5d} tokens" + "".join(
+        f"  {what} {found / 1e6:7.1f} MB of {expected / 1e6:7.1f} ({100 * (found / expected - 1):+.2f} %)"
+        for what, expected, found in parts), flush=True)
     return all(abs(found / expected - 1) <= 0.03 for _, expected, found in parts)
 
 
@@ -139,13 +140,15 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--experts", type=int, help="fewer experts than the model's, where one layer alone would fill the memory")
     parser.add_argument("--check", type=pathlib.Path, metavar="BIN", help="run the programs there and compare; 1 where a figure is off by over 3 %%")
-    parser.add_argument("--tokens", type=int, default=64, help="of the prompt that --check runs")
+    parser.add_argument("--tokens", type=int, nargs="+", default=[64], help="of the prompts that --check runs")
+    parser.add_argument("--weights", nargs="+", default=["native"], help="types of weights that --check tries")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     config = cut_config(arguments.config, arguments.layers, arguments.experts)
     write(arguments.out / "model.safetensors", shapes(config, arguments.out))
-    if arguments.check and not check(arguments.check, arguments.out, arguments.tokens):
-        raise SystemExit(1)
+    if arguments.check:
+        found = [check(arguments.check, arguments.out, tokens, weights) for weights in arguments.weights for tokens in arguments.tokens]
+        raise SystemExit(0 if all(found) else 1)
 
 
 if __name__ == "__main__":
