@@ -52,6 +52,18 @@ void RoutingStats::add(std::int32_t model_layer, std::span<const std::int32_t> e
   }
 }
 
+void RoutingStats::clear() {
+  for (Layer& layer : layers_) {
+    layer.tokens = 0;
+    layer.load.assign(layer.load.size(), 0);
+    layer.weight_sum.assign(layer.weight_sum.size(), 0);
+    layer.pairs.assign(layer.pairs.size(), 0);
+    layer.sets.clear();
+    layer.open_set.assign(layer.open_set.size(), false);
+    layer.open_tokens = 0;
+  }
+}
+
 double RoutingStats::Layer::mean_weight(std::int32_t expert) const {
   return load[expert] == 0 ? 0 : weight_sum[expert] / static_cast<double>(load[expert]);
 }

@@ -18,6 +18,9 @@ class RoutingStats {
   // experts, weights: [rows, k] of one layer.
   void add(std::int32_t layer, std::span<const std::int32_t> experts, std::span<const float> weights);
 
+  // Forgets everything that was added.
+  void clear();
+
   struct Layer {
     std::int32_t layer = 0, experts = 0, top_k = 0;
     std::uint64_t tokens = 0;

@@ -12,6 +12,7 @@
 
 #include "engine/model/costs.h"
 #include "engine/model/proxies.h"
+#include "engine/runtime/routing_stats.h"
 #include "eval/prompt/prompt.h"
 
 namespace moe::eval {
@@ -82,6 +83,7 @@ struct BackendInfo {
   std::string engine_version, kernels, compute, weights, machine;
   int threads = 0;
   std::int64_t context = 0;   // tokens a sequence may hold
+  std::int32_t rope_length = 0;  // what rotations that depend on length take a sequence for, at least
   std::string mode = "throughput";  // or "latency": one item at a time, nothing shared
   std::int64_t parameters = 0;
   CostProxies proxies;
@@ -98,6 +100,8 @@ class Backend {
   virtual const TokenRules& tokens() const = 0;
   // Empty where the model has no chat template.
   virtual const ChatRenderer& chat() const = 0;
+  // What the routers have chosen; null where nobody asked for it or nothing routes.
+  virtual RoutingStats* routing() { return nullptr; }
 
   // Runs the jobs in whatever order is quickest and calls `done` once for each, from this thread. A job that fails
   // alone (a prompt longer than the context) is reported in its result. Stops early once `interrupted` says so;

@@ -32,6 +32,10 @@ bool same_routing(const ModelSpec& a, const ModelSpec& b) {
   });
 }
 
+bool routes(const ModelSpec& spec) {
+  return std::ranges::any_of(spec.layers, [](const LayerSpec& layer) { return layer.experts.has_value(); });
+}
+
 // Ids that mean something. None are listed where all do: most models' draws need not look then.
 std::vector<bool> allowed_ids(const Tokenizer& tokenizer, std::int32_t vocab) {
   std::vector<bool> allowed;
@@ -54,6 +58,7 @@ BackendInfo outline_info(const std::string& model, const ModelSpec& spec, const 
   info.weights = "native";
   info.context = options.context > 0 ? options.context : spec.max_positions;
   if (options.sequences <= 1) info.mode = "latency";
+  if (std::ranges::any_of(spec.ropes, &RopeSpec::depends_on_length)) info.rope_length = options.rope_length;
   info.proxies = CostProxies(spec);
   info.parameters = count_parameters(spec).total();
   text.describe(info);
@@ -73,7 +78,13 @@ class EngineBackend final : public Backend {
         options.loading(static_cast<std::uint64_t>(done), static_cast<std::uint64_t>(total));
     };
     model_ = models::load_model(directory, load, override_of(options.router));
-    executor_ = std::make_unique<Executor>(model_, team_);
+    Executor::Options executor;
+    executor.rope_length = options.rope_length;
+    if (options.routing_window > 0 && routes(model_->spec())) {
+      routing_ = std::make_unique<RoutingStats>(model_->spec(), options.routing_window);
+      executor.routing = routing_.get();
+    }
+    executor_ = std::make_unique<Executor>(model_, team_, executor);
     info_ = outline_info(model, model_->spec(), *text_, options);
     info_.model_hash = checkpoint_hash(model_->checkpoint(), static_cast<unsigned>(team_.size()));
     info_.kernels = executor_->kernels().name;
@@ -95,6 +106,7 @@ class EngineBackend final : public Backend {
   const BackendInfo& info() const override { return info_; }
   const TokenRules& tokens() const override { return text_->rules(); }
   const ChatRenderer& chat() const override { return text_->chat(); }
+  RoutingStats* routing() override { return routing_.get(); }
 
   void run(std::span<const Job> jobs, const std::function<void(std::size_t, JobResult)>& done,
            const std::function<bool()>& interrupted) override {
@@ -113,6 +125,7 @@ class EngineBackend final : public Backend {
   kernels::ThreadTeam team_;
   std::unique_ptr<ModelText> text_;
   std::shared_ptr<const Model> model_;
+  std::unique_ptr<RoutingStats> routing_;
   std::unique_ptr<Executor> executor_;
   BatchOptions batch_;
   ReplyRules replies_;
@@ -151,6 +164,8 @@ ModelOutline open_outline(const std::string& model, const EngineOptions& options
   outline.backend = std::make_unique<OutlineBackend>(model, directory, outline.spec, options);
   return outline;
 }
+
+bool has_experts(const std::string& model) { return routes(models::describe(resolve_model(model)).spec); }
 
 RouterSetting effective_router(const std::string& model, const RouterSetting& setting) {
   if (!setting.changed()) return setting;

@@ -22,6 +22,8 @@ struct EngineOptions {
   std::size_t kv_bytes = 0;    // memory for keys and values; 0: half of what the machine has free
   TextOptions text;
   RouterSetting router;
+  std::int32_t rope_length = 0;  // rotations that depend on a sequence's length take it as at least this
+  std::int32_t routing_window = 0;  // tokens of a working set in the routing statistics; 0: no statistics
   // Bytes of weights loaded so far, and of all.
   std::function<void(std::uint64_t done, std::uint64_t total)> loading;
 };
@@ -37,6 +39,9 @@ struct ModelOutline {
   std::unique_ptr<Backend> backend;
 };
 ModelOutline open_outline(const std::string& model, const EngineOptions& options);
+
+// Whether the model routes tokens to experts.
+bool has_experts(const std::string& model);
 
 // What of a setting changes something of this model. Throws Error (usage) where the model has no experts or
 // cannot choose that many.

@@ -55,6 +55,7 @@ std::string item_key(const Condition& condition, const Item& item) {
   }
   if (backend.router.experts_per_token) key["experts_per_token"] = *backend.router.experts_per_token;
   if (backend.router.renormalise) key["renormalise"] = *backend.router.renormalise;
+  if (backend.rope_length > 0) key["rope_length"] = backend.rope_length;
   // One item at a time changes no bit of an answer. But its times are the figure that is asked for, and those of a
   // batch must not stand in for them, nor the other way round.
   if (backend.mode != "throughput") key["mode"] = backend.mode;
@@ -62,13 +63,15 @@ std::string item_key(const Condition& condition, const Item& item) {
 }
 
 // Regimes that cannot be compared must not share a name: what is not the strategy's or the model's own is said.
-std::string variant_of(const Strategy& strategy, const RunOptions& options, const RouterSetting& router) {
+std::string variant_of(const Strategy& strategy, const RunOptions& options, const BackendInfo& backend) {
+  const RouterSetting& router = backend.router;
   std::vector<std::string> parts;
   if (strategy.kind == Kind::generate && options.max_tokens && *options.max_tokens != strategy.max_tokens) {
     parts.push_back(fmt::format("max_tokens_{}", *options.max_tokens));
   }
   if (router.experts_per_token) parts.push_back(fmt::format("experts_{}", *router.experts_per_token));
   if (router.renormalise) parts.emplace_back(*router.renormalise ? "renormalised" : "not_renormalised");
+  if (backend.rope_length > 0) parts.push_back(fmt::format("rope_length_{}", backend.rope_length));
   return fmt::format("{}", fmt::join(parts, "__"));
 }
 
@@ -114,7 +117,7 @@ std::unique_ptr<Condition> plan(const Task& task, const Strategy& strategy, cons
   auto condition = std::make_unique<Condition>();
   condition->task = &task;
   condition->strategy = &strategy;
-  condition->facts.variant = variant_of(strategy, options, backend.info().router);
+  condition->facts.variant = variant_of(strategy, options, backend.info());
   condition->label = label(task, strategy) + (condition->facts.variant.empty() ? "" : "__" + condition->facts.variant);
   condition->extractors = chosen_extractors(strategy, options);
   condition->data = load_split(task.dataset, task.eval_split, options.data);

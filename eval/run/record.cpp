@@ -167,9 +167,14 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
   } else {
     record["sampling"] = Json();
   }
-  record["env"] = {{"engine_version", backend.engine_version}, {"kernels", backend.kernels}, {"threads", backend.threads},
-                   {"compute", backend.compute}, {"weights", backend.weights}, {"machine", backend.machine},
-                   {"context", backend.context}};
+  record["env"] = {{"engine_version", backend.engine_version},
+                   {"kernels", backend.kernels},
+                   {"threads", backend.threads},
+                   {"compute", backend.compute},
+                   {"weights", backend.weights},
+                   {"machine", backend.machine},
+                   {"context", backend.context},
+                   {"rope_length", backend.rope_length}};
   const std::optional<bool>& renormalise = backend.router.renormalise;
   record["router"] = {{"experts_per_token", choice_or_null(backend.router.experts_per_token)},
                       {"renormalise", renormalise ? Json(*renormalise) : Json()}};

@@ -62,6 +62,37 @@ def sweeps(scratch):
     run("-m", MODEL, "--tasks", "arc_challenge", "--data", DATA, "--experts-per-token", 2, "-o", scratch / "none", code=2)
 
 
+def routing(scratch):
+    """What the routers chose, condition by condition."""
+    sparse, file = scratch / "sparse", scratch / "routing.json"
+    subprocess.run([CONVERT, MODEL, sparse, "--upcycle", "4:2"], check=True, stdout=subprocess.DEVNULL)
+    flags = ["-m", sparse, "--tasks", "arc_challenge,gsm8k:zero_shot", "--data", DATA, "--max-tokens", 4,
+             "--experts-per-token", "own,1", "--routing-stats", file, "--routing-window", 16, "-o", scratch / "out"]
+    run(*flags, "--limit", 3)
+    cells = json.loads(file.read_text())["cells"]
+    names = ["arc_challenge", "gsm8k__zero_shot__max_tokens_4"]
+    check([cell["condition"] for cell in cells] == [*names, *(name + "__experts_1" for name in names)], "one cell a condition")
+    done = records(scratch / "out").values()
+    for cell in cells:
+        mine = [r for r in done if r["task"] == cell["task"] and r["variant"] == cell["variant"]]
+        check(cell["items"] == len(mine) == 3 and cell["model"] == str(sparse), "its items")
+        # Every token that was computed passes every router.
+        tokens = sum(r["cost"]["prefill"]["tokens"] + r["cost"]["decode"]["tokens"] for r in mine)
+        for layer in cell["layers"]:
+            check(layer["tokens"] == tokens and layer["top_k"] == (1 if "experts_1" in cell["variant"] else 2), "its tokens")
+            check(sum(layer["load"]) == tokens * layer["top_k"], "loads add up")
+            check(len(layer["sets"]) == tokens // 16 and layer["open_set"]["tokens"] == tokens % 16, "windows begin anew")
+    before = file.read_text()
+    check("routing statistics hold the 0 items" in run(*flags, "--limit", 3).stderr and file.read_text() == before, "nothing ran: nothing is written")
+    more = run(*flags, "--limit", 4)
+    check("1 items that ran now, not the 3" in more.stderr, f"what is missing is said: {more.stderr}")
+    check([cell["items"] for cell in json.loads(file.read_text())["cells"]] == [1, 1, 1, 1], "only what ran")
+    dense = run("-m", MODEL, "--tasks", "arc_challenge", "--data", DATA, "--routing-stats", file, "-o", scratch / "out", code=2)
+    check("--routing-stats" in dense.stderr and "dense" in dense.stderr, "a dense model is refused")
+    lost = run("-m", sparse, "--tasks", "arc_challenge", "--data", DATA, "--routing-stats", scratch / "none" / "file", "-o", scratch / "other", code=1)
+    check("none" in lost.stderr and not records(scratch / "other"), "a file that cannot be written is known before anything runs")
+
+
 def one_model(scratch):
     small = ["-m", MODEL, "--data", DATA, "--max-tokens", 6]
     base = [*small, "-c", 1024]
@@ -108,7 +139,7 @@ def main():
     if not (os.path.isdir(MODEL) and os.path.isdir(DATA)):
         print("skipped: needs a model and the public data sets")
         sys.exit(77)
-    for part in (sweeps, one_model):
+    for part in (sweeps, routing, one_model):
         with tempfile.TemporaryDirectory() as scratch:
             part(pathlib.Path(scratch))
     print("sweeps, lists, samples and latency as expected")

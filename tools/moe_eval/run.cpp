@@ -19,6 +19,7 @@
 #include "tools/common/progress.h"
 #include "tools/moe_eval/commands.h"
 #include "tools/moe_eval/live_table.h"
+#include "tools/moe_eval/routing_report.h"
 #include "tools/moe_eval/sweep.h"
 #include "tools/moe_eval/table.h"
 
@@ -66,8 +67,12 @@ std::unique_ptr<Backend> load(const std::string& model, const RouterSetting& rou
 // One model's part of a sweep: what ran, and what it came to.
 class ModelRun {
  public:
-  ModelRun(const std::string& model, const RunFlags& flags, const Chosen& chosen)
-      : model_(model), flags_(flags), chosen_(chosen), directory_(model_directory(flags.output, model)) {
+  ModelRun(const std::string& model, const RunFlags& flags, const Chosen& chosen, RoutingReport& routing)
+      : model_(model),
+        flags_(flags),
+        chosen_(chosen),
+        routing_(routing),
+        directory_(model_directory(flags.output, model)) {
     prepare_directory(directory_);
     journal_ = std::make_unique<RunJournal>(directory_ + "/journal.jsonl",
                                             [](const std::string& text) { print_warning("moe-eval", text); });
@@ -139,6 +144,7 @@ class ModelRun {
     hooks.joules = [this] { return energy_.joules(); };
     table.start(row);
     finished.summary = eval::run(condition, backend, *journal_, hooks, finished.outcomes);
+    routing_.add(condition, finished.summary, backend);
     interrupted_ = finished.summary.interrupted;
     if (!interrupted_) table.finish(row, finished.summary);
     finished_.push_back(std::move(finished));
@@ -147,6 +153,7 @@ class ModelRun {
   const std::string& model_;
   const RunFlags& flags_;
   const Chosen& chosen_;
+  RoutingReport& routing_;
   std::string directory_;
   std::unique_ptr<RunJournal> journal_;
   EnergyMeter energy_;
@@ -167,6 +174,9 @@ void check_before(const RunFlags& flags, const Chosen& chosen) {
     resolve_model(model);
     prepare_directory(model_directory(flags.output, model));
   }
+  if (!flags.routing_stats.file.empty() && std::ranges::none_of(flags.models, has_experts)) {
+    throw Error(ErrorKind::usage, Fault{"", "--routing-stats", "a model with experts", "dense ones only"});
+  }
 }
 
 int run(CLI::App& app, RunFlags& flags) {
@@ -179,10 +189,11 @@ int run(CLI::App& app, RunFlags& flags) {
   settle(flags, registry);
   const Chosen chosen = choose(registry, flags.selection);
   check_before(flags, chosen);
+  RoutingReport routing(flags.routing_stats);
   int code = kDone;
   for (const std::string& model : flags.models) {
     try {
-      const int one = ModelRun(model, flags, chosen).run();
+      const int one = ModelRun(model, flags, chosen, routing).run();
       if (one == kInterrupted) return one;
       if (code == kDone) code = one;
     } catch (const Error& error) {

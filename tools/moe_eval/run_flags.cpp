@@ -9,6 +9,7 @@
 #include "engine/base/error.h"
 #include "eval/util/json.h"
 #include "eval/util/text_file.h"
+#include "tools/common/load_flags.h"
 
 namespace moe::tools {
 
@@ -161,6 +162,7 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
   app.add_option("-c,--ctx-size", f.engine.context,
                  "Tokens a sequence may hold (default: what the model was made for)")
       ->check(CLI::PositiveNumber);
+  add_rope_length_flag(app, f.engine.rope_length);
   app.add_option("-t,--threads", f.engine.threads,
                  "Threads (default: the physical cores this process may use)")
       ->check(CLI::Range(1, 1024));
@@ -196,6 +198,8 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
   axes->add_option("--renormalise,--renormalize", f.renormalise,
                    "Whether the chosen experts' weights are made to sum to 1: on, off")
       ->delimiter(',');
+  add_routing_stats_flags(*app.add_option_group("Statistics of the router", "One file for all conditions."),
+                          f.routing_stats);
 }
 
 void read_flag_file(CLI::App& app, const std::string& path) {
@@ -236,6 +240,7 @@ void settle(RunFlags& flags, const TaskRegistry& registry) {
   if (flags.latency) flags.engine.sequences = 1;
   if (flags.engine.sequences == 1 || flags.no_share) flags.engine.share_prefix = false;
   if (!flags.kv_memory.empty()) flags.engine.kv_bytes = bytes_of("--kv-memory", flags.kv_memory);
+  if (!flags.routing_stats.file.empty()) flags.engine.routing_window = flags.routing_stats.window;
   if (flags.chat) flags.run.prompt.chat = 1;
   if (flags.no_chat) flags.run.prompt.chat = 0;
   flags.run.data = data_directories(flags.selection.data);

@@ -8,6 +8,7 @@
 
 #include "eval/run/engine_backend.h"
 #include "eval/run/runner.h"
+#include "tools/common/router_flags.h"
 #include "tools/moe_eval/selection.h"
 
 namespace moe::tools {
@@ -21,6 +22,7 @@ struct RunFlags {
   std::string output = "moe-eval-results", compute = "f32", weights = "native", kv_memory;
   std::vector<std::string> items;
   std::size_t limit = 0;
+  RoutingStatsFlags routing_stats;
   // Axes of a sweep; "own": as the strategy or the model has it.
   std::vector<std::string> max_tokens, experts_per_token, renormalise;
   bool latency = false, no_share = false;

@@ -55,6 +55,21 @@ TEST(RoutingStats, CountsLoadsAndMeansOfWeights) {
   EXPECT_DOUBLE_EQ(layer.mean_weight(3), (0.5 + 0.875) / 2);
 }
 
+TEST(RoutingStats, ClearForgetsEverything) {
+  RoutingStats stats = filled(2);
+  stats.clear();
+  for (const RoutingStats::Layer& layer : stats.layers()) {
+    EXPECT_EQ(layer.tokens, 0U);
+    EXPECT_THAT(layer.load, ::testing::Each(0U));
+    EXPECT_THAT(layer.pairs, ::testing::Each(0U));
+    EXPECT_THAT(layer.sets, IsEmpty());
+    EXPECT_DOUBLE_EQ(layer.mean_weight(0), 0);
+  }
+  // The next window begins with the next token.
+  stats.add(1, std::vector<std::int32_t>{0, 1, 2, 3}, std::vector<float>{1, 1, 1, 1});
+  EXPECT_THAT(stats.layers()[0].sets, ElementsAre(ElementsAre(0, 1, 2, 3)));
+}
+
 TEST(RoutingStats, EntropyAndBalanceOfTheLoad) {
   const RoutingStats stats = filled(2);
   // Shares 0.4, 0.4, 0, 0.2 of ten choices; the fullest of four experts has 4 where the mean is 2.5.

@@ -1,5 +1,6 @@
 // Templates that loop for ever, recurse or grow without bound end in one clear error, soon.
 #include <gtest/gtest.h>
+#include <algorithm>
 
 #include <algorithm>
 #include <chrono>
