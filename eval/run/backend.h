@@ -50,6 +50,7 @@ struct JobResult {
   std::vector<bool> greedy;            // each token of the continuation was the most likely one
 
   std::string response;          // all that was written, up to a stop string
+  std::vector<std::int32_t> response_tokens;  // all that were drawn, the one that ended the reply included
   std::string thought, answer;   // the response split by the model's thinking markers
   bool thought_unclosed = false;
   std::string finish_reason;     // stop, length, context; scored: "scored"

@@ -54,7 +54,7 @@ struct Active {
   std::size_t shared = 0;  // those of them another job computed
   Costs shared_cost;       // what that took
   std::int32_t token = 0;  // drawn, not fed yet
-  int drawn = 0;
+  std::vector<std::int32_t> drawn;
   std::size_t reserved = 0;  // bytes of keys and values it may come to hold
   bool charged = false;      // pays for the shared prefix
   std::string end;           // why it ended; empty: it goes on
@@ -180,7 +180,7 @@ class Scheduler {
     for (std::size_t i = 0; i < feeds.size(); ++i) {
       if (feeds[i].logits == LogitsWanted::none) continue;
       draws.emplace_back(fed[i], logits.subspan(row++ * vocab, vocab));
-      if (fed[i]->drawn == 0 && &fed[i]->job->prompt == asked_.prompt)
+      if (fed[i]->drawn.empty() && &fed[i]->job->prompt == asked_.prompt)
         keep_for_repeats(*fed[i], draws.back().second);
     }
     // Each reply has a sampler and a text of its own; over a large vocabulary a draw is work worth sharing.
@@ -203,13 +203,14 @@ class Scheduler {
   // Draws the next token.
   void draw(Active& one, std::span<const float> logits) const {
     one.token = one.sampler.next(logits, one.sequence.tokens());
-    if (one.drawn++ == 0) one.first = Clock::now();
+    if (one.drawn.empty()) one.first = Clock::now();
+    one.drawn.push_back(one.token);
     if (std::ranges::find(rules_.stop_ids, one.token) != rules_.stop_ids.end()) {
       one.reply.push_end();
       one.end = "stop";
     } else if (!one.reply.push(one.token)) {
       one.end = "stop";
-    } else if (one.drawn >= one.job->max_tokens) {
+    } else if (static_cast<int>(one.drawn.size()) >= one.job->max_tokens) {
       one.end = "length";
     } else if (static_cast<std::size_t>(one.sequence.length()) >= context_) {
       one.end = "context";
@@ -227,6 +228,7 @@ class Scheduler {
     const auto now = Clock::now();
     JobResult result;
     one->reply.finish(one->end, result);
+    result.response_tokens = std::move(one->drawn);
     result.prompt_tokens = one->job->prompt.size();
     result.alone_prefill = alone_prefill(*one);
     result.prefill = one->charged ? result.alone_prefill : one->prefill.read();

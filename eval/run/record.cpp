@@ -110,6 +110,7 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
   }
   const bool ran = !outcome.failed();
   record["response"] = scored || !ran ? Json() : Json(result.response);
+  record["response_tokens"] = scored || !ran ? Json() : Json(result.response_tokens);
   record["thought"] = scored || !ran || (result.thought.empty() && !result.thought_unclosed) ? Json() : Json(result.thought);
   record["answer"] = !ran ? Json() : scored ? Json(first_value(outcome.readings)) : Json(result.answer);
   record["target"] = item.doc->target;
@@ -201,6 +202,8 @@ StoredRecord parse_record(std::string_view line, const std::string& file, std::s
       result.greedy = json.at("is_greedy").get<std::vector<bool>>();
     } else {
       result.response = json.at("response").get<std::string>();
+      if (json.contains("response_tokens"))  // not in the first journals
+        result.response_tokens = json["response_tokens"].get<std::vector<std::int32_t>>();
       result.answer = json.at("answer").get<std::string>();
       if (!json.at("thought").is_null()) result.thought = json["thought"].get<std::string>();
       result.thought_unclosed = json.at("flags").at("thought_unclosed").get<bool>();

@@ -162,6 +162,7 @@ TEST_P(Batch, RepliesEqualOneByOneToTheBitAndCostsAddUp) {
     jobs.push_back(job);
   }
   std::vector<std::string> expected;
+  std::vector<std::vector<std::int32_t>> expected_ids;
   for (const int threads : {1, 2}) {
     kernels::ThreadTeam team(threads);
     Executor executor(model, team);
@@ -179,6 +180,7 @@ TEST_P(Batch, RepliesEqualOneByOneToTheBitAndCostsAddUp) {
         std::vector<std::int32_t> ids;
         for (const GeneratedToken& token : generate(executor, job.prompt, options).tokens) ids.push_back(token.id);
         expected.push_back(rules.tokenizer->decode(ids));
+        expected_ids.push_back(ids);
       }
     }
     for (const std::size_t sequences : {1, 7, 64}) {
@@ -190,6 +192,7 @@ TEST_P(Batch, RepliesEqualOneByOneToTheBitAndCostsAddUp) {
         for (std::size_t j = 0; j < jobs.size(); ++j) {
           const auto& job = std::get<GenerateJob>(jobs[j]);
           EXPECT_EQ(results[j].response, expected[j]) << j << " of " << sequences;
+          EXPECT_EQ(results[j].response_tokens, expected_ids[j]);
           EXPECT_EQ(results[j].finish_reason, "length");
           EXPECT_EQ(results[j].answer_tokens, static_cast<std::uint64_t>(job.max_tokens));
           const auto length = static_cast<std::int64_t>(job.prompt.size());
