@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -222,9 +223,9 @@ TEST(Tokenizer, LongWordsOfPiecesAreNotQuadratic) {
   EXPECT_EQ(tokenizer->encode("aaa\u00e9\u00e9a"), (Ids{1, 2, 4, 3, 2}));
   EXPECT_EQ(tokenizer->encode("aab"), Ids{0});
   EXPECT_EQ(tokenizer->encode("a" + std::string(1000, 'a') + "b"), (Ids{1, 5}));
-  const auto start = std::chrono::steady_clock::now();
-  EXPECT_EQ(tokenizer->encode(std::string(300'000, 'a')).size(), 300'000U);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
+  const std::clock_t start = std::clock();
+  EXPECT_EQ(tokenizer->encode(std::string(200'000, 'a')).size(), 200'000U);
+  EXPECT_LT(std::clock() - start, 8 * CLOCKS_PER_SEC);
 }
 
 TEST(Tokenizer, WordPieceWithoutAPrefix) {
@@ -324,7 +325,9 @@ TEST(TokenizerErrors, AreTyped) {
   // What Unigram and WordPiece look up is as long as their longest token.
   const std::string long_token(2000, 'x');
   for (const json& model :
-       {json{{"type", "Unigram"}, {"unk_id", 0}, {"vocab", {{"u", 0.0}, {long_token, -1.0}}}},
+       {json{{"type", "Unigram"},
+             {"unk_id", 0},
+             {"vocab", json::array({json::array({"u", 0.0}), json::array({long_token, -1.0})})}},
         json{{"type", "WordPiece"},
              {"unk_token", "u"},
              {"continuing_subword_prefix", "##"},
