@@ -158,6 +158,7 @@ Value word_count(Interpreter& in, const Value& subject, Arguments& arguments) {
   const Bound args("wordcount", arguments, {});
   const Value value = soft_text(in, subject);
   const std::string_view text = value.as_view();
+  in.spend(text.size() / 8);
   std::int64_t count = 0;
   bool inside = false;
   for (std::size_t p = 0; p < text.size();) {

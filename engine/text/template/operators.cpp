@@ -272,7 +272,6 @@ bool contains(Interpreter& in, const Value& container, const Value& item) {
       if (!item.is_string()) {
         throw Failure(fmt::format("'in <string>' requires string as left operand, not {}", type_name(item)));
       }
-      in.spend(container.as_view().size() / 8);
       return find_in(container.as_view(), item.as_view()) != std::string_view::npos;
     case Kind::list:
     case Kind::tuple:

@@ -45,9 +45,11 @@ std::size_t find_in(std::string_view text, std::string_view part, std::size_t fr
   if (from > text.size()) return std::string_view::npos;
   if (part.empty()) return from;
   if (from == text.size()) return std::string_view::npos;
-  const void* found = memmem(text.data() + from, text.size() - from, part.data(), part.size());
-  if (!found) return std::string_view::npos;
-  return static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+  const void* match = memmem(text.data() + from, text.size() - from, part.data(), part.size());
+  const std::size_t found =
+      match ? static_cast<std::size_t>(static_cast<const char*>(match) - text.data()) : text.size();
+  charge(1 + (found - from) / 8);
+  return match ? found : std::string_view::npos;
 }
 
 std::size_t rfind_in(std::string_view text, std::string_view part) {
@@ -196,6 +198,7 @@ double parse_double(std::string_view digits) {
 
 bool parse_python_float(std::string_view text, double& out) {
   text = strip(text);
+  charge(text.size() / 2);
   std::string digits;
   bool any_digit = false;
   for (std::size_t i = 0; i < text.size(); ++i) {

@@ -76,6 +76,12 @@ std::vector<Hostile> hostile_templates() {
                                   "ns.t.count(b ~ 'b') }}{% endfor %}"},
       {"backward search", text + "{{ ns.t.rfind('a' * 900000 ~ 'b') }}{% for i in range(9999) %}{{ "
                                  "ns.t.rfind('b' ~ 'a' * 90000) }}{% endfor %}"},
+      {"matches of one letter", text + "{% for i in range(99999) %}{{ ns.t.count('a') }}{% endfor %}"},
+      {"replacements of one letter",
+       text + "{% for i in range(99999) %}{{ ns.t.replace('a', '')|length }}{% endfor %}"},
+      {"words of a long text", text + "{% for i in range(99999) %}{{ ns.t|wordcount }}{% endfor %}"},
+      {"number of many digits",
+       text + "{% set u = ns.t.replace('a', '1') %}{% for i in range(99999) %}{{ u|float }}{% endfor %}"},
       {"case of long text", text + "{% for i in range(99999) %}{{ (ns.t|upper)|length }}{% endfor %}"},
       {"class of long text", text + "{% for i in range(99999) %}{{ ns.t.isalpha() }}{% endfor %}"},
       {"comparison of long texts",
