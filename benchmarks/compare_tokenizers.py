@@ -79,8 +79,11 @@ def measured_library(path, text, parts):
 def load_megabytes(program, model):
     """Peak resident memory of moe-tokenize, which lies beside the benchmark and here only loads."""
     program = os.path.join(os.path.dirname(program), "moe-tokenize")
-    child = subprocess.Popen([program, model, "--json"], stdin=subprocess.DEVNULL)
-    return os.wait4(child.pid, 0)[2].ru_maxrss / 1024
+    # A program's peak begins with that of the process that started it, so a small one does.
+    starter = ("import os, subprocess, sys; child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL); "
+               "print(os.wait4(child.pid, 0)[2].ru_maxrss)")
+    run = subprocess.run([sys.executable, "-c", starter, program, model, "--json"], capture_output=True, check=True)
+    return int(run.stdout) / 1024
 
 
 def main():
