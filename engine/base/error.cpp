@@ -2,23 +2,28 @@
 
 #include <fmt/format.h>
 
+#include "engine/base/utf8.h"
+
 namespace moe {
 namespace {
 
 constexpr std::size_t kLongestPart = 400;
 
-// Keeps a message on one line whatever bytes a hostile file put into a name.
+// Keeps a message on one line of valid UTF-8, whatever bytes a hostile file put into a name.
 std::string one_line(std::string_view text) {
   std::string out;
-  for (const char c : text.substr(0, kLongestPart)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
+  while (!text.empty() && out.size() < kLongestPart) {
+    const std::size_t length = utf8::whole_character(text);
+    const auto byte = static_cast<unsigned char>(text.front());
+    if (length == 0 || byte < 0x20 || byte == 0x7f) {
       out += fmt::format("\\x{:02x}", byte);
+      text.remove_prefix(1);
     } else {
-      out += c;
+      out += text.substr(0, length);
+      text.remove_prefix(length);
     }
   }
-  if (text.size() > kLongestPart) out += "...";
+  if (!text.empty()) out += "...";
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 
 namespace moe {
 namespace {
@@ -45,24 +46,6 @@ bool is_tiny(std::string_view text) noexcept {
     magnitude += negative ? -exponent : exponent;
   }
   return magnitude <= 0;
-}
-
-void append_utf8(std::string& out, std::uint32_t code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xc0 | (code >> 6));
-    out += static_cast<char>(0x80 | (code & 0x3f));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xe0 | (code >> 12));
-    out += static_cast<char>(0x80 | ((code >> 6) & 0x3f));
-    out += static_cast<char>(0x80 | (code & 0x3f));
-  } else {
-    out += static_cast<char>(0xf0 | (code >> 18));
-    out += static_cast<char>(0x80 | ((code >> 12) & 0x3f));
-    out += static_cast<char>(0x80 | ((code >> 6) & 0x3f));
-    out += static_cast<char>(0x80 | (code & 0x3f));
-  }
 }
 
 }  // namespace
@@ -329,7 +312,7 @@ void JsonReader::read_escape() {
     if (low < 0xdc00 || low >= 0xe000) fail(backslash, "a surrogate pair", "half of one");
     code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
   }
-  append_utf8(buffer_, code);
+  utf8::append(buffer_, code);
 }
 
 std::uint32_t JsonReader::read_hex4() {
@@ -341,23 +324,11 @@ std::uint32_t JsonReader::read_hex4() {
   return code;
 }
 
-// The byte after the well-formed multi-byte character at `p` (RFC 3629: no overlong forms, no surrogates).
+// The byte after the multi-byte character at `p`.
 const char* JsonReader::check_utf8(const char* p) const {
-  const auto byte = [this, p](std::ptrdiff_t i) -> unsigned {
-    return i < end_ - p ? static_cast<unsigned char>(p[i]) : 0U;
-  };
-  const auto tail = [&byte](std::ptrdiff_t i) { return (byte(i) & 0xc0U) == 0x80U; };
-  const unsigned lead = byte(0);
-  if (lead >= 0xc2 && lead < 0xe0 && tail(1)) return p + 2;
-  if (lead >= 0xe0 && lead < 0xf0 && tail(1) && tail(2)) {
-    const unsigned second = byte(1);
-    if ((lead != 0xe0 || second >= 0xa0) && (lead != 0xed || second < 0xa0)) return p + 3;
-  }
-  if (lead >= 0xf0 && lead < 0xf5 && tail(1) && tail(2) && tail(3)) {
-    const unsigned second = byte(1);
-    if ((lead != 0xf0 || second >= 0x90) && (lead != 0xf4 || second < 0x90)) return p + 4;
-  }
-  fail(p, "UTF-8", fmt::format("byte 0x{:02x}", lead));
+  const std::size_t length = utf8::whole_character({p, static_cast<std::size_t>(end_ - p)});
+  if (length == 0) fail(p, "UTF-8", fmt::format("byte 0x{:02x}", static_cast<unsigned char>(*p)));
+  return p + length;
 }
 
 void JsonReader::skip_space() noexcept {

@@ -8,8 +8,8 @@
 #include <unordered_map>
 
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 #include "engine/convert/pre_tokenizers.h"
-#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {

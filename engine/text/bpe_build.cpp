@@ -5,9 +5,9 @@
 #include <atomic>
 
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 #include "engine/text/bpe.h"
 #include "engine/text/byte_level.h"
-#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {

@@ -1,7 +1,7 @@
 // The byte-level alphabet of GPT-2: each byte is spelt as one printable character.
 #include "engine/text/byte_level.h"
 
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace moe::byte_level {
 namespace {

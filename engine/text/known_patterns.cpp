@@ -3,8 +3,8 @@
 
 #include <array>
 
+#include "engine/base/utf8.h"
 #include "engine/text/unicode.h"
-#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {

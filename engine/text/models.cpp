@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "engine/base/error.h"
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 
 namespace moe {
 namespace {

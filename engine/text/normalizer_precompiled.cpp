@@ -2,9 +2,9 @@
 #include <array>
 #include <cstring>
 
+#include "engine/base/utf8.h"
 #include "engine/text/json_fields.h"
 #include "engine/text/normalizer.h"
-#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {

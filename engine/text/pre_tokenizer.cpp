@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "engine/base/utf8.h"
 #include "engine/text/byte_level.h"
 #include "engine/text/json_fields.h"
-#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {

@@ -3,9 +3,9 @@
 
 #include "engine/base/error.h"
 #include "engine/base/files.h"
+#include "engine/base/utf8.h"
 #include "engine/text/decoder.h"
 #include "engine/text/tokenizer_parts.h"
-#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {

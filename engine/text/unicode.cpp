@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "engine/base/utf8.h"
 #include "engine/text/unicode_tables.h"
-#include "engine/text/utf8.h"
 
 namespace moe::unicode {
 namespace {

@@ -3,7 +3,7 @@
 #include <cctype>
 #include <cmath>
 
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 #include "eval/extract/extractor.h"
 #include "eval/grade/grade.h"
 #include "eval/run/record.h"

@@ -2,11 +2,11 @@
 // equal wholes.
 #include <nlohmann/json.hpp>
 
+#include "engine/base/utf8.h"
 #include "engine/text/byte_level.h"
 #include "engine/text/known_patterns.h"
 #include "engine/text/regex.h"
 #include "engine/text/tokenizer.h"
-#include "engine/text/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 namespace {

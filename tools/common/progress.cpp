@@ -7,7 +7,7 @@
 #include <array>
 #include <cmath>
 
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 #include "tools/common/terminal.h"
 
 namespace moe::tools {

@@ -8,8 +8,8 @@
 
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/base/utf8.h"
 #include "engine/text/tokenizer.h"
-#include "engine/text/utf8.h"
 #include "tools/common/program.h"
 
 namespace {

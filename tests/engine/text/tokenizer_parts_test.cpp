@@ -4,12 +4,12 @@
 #include <random>
 
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 #include "engine/text/added_tokens.h"
 #include "engine/text/bpe.h"
 #include "engine/text/known_patterns.h"
 #include "engine/text/regex.h"
 #include "engine/text/unicode.h"
-#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {

@@ -12,9 +12,9 @@
 #include <thread>
 
 #include "engine/base/error.h"
+#include "engine/base/utf8.h"
 #include "engine/text/byte_level.h"
 #include "engine/text/decoder.h"
-#include "engine/text/utf8.h"
 
 namespace moe {
 namespace {

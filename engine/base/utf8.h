@@ -38,6 +38,9 @@ std::string encode(char32_t code_point);
 // Characters in VALID text.
 std::size_t count(std::string_view text) noexcept;
 
+// Bytes of the character at the start of any bytes; 0 where they begin with none that is well-formed.
+std::size_t whole_character(std::string_view bytes) noexcept;
+
 // Bytes of the longest prefix that is valid UTF-8 (no surrogates, no overlong forms, at most U+10FFFF).
 std::size_t valid_prefix(std::string_view text) noexcept;
 inline bool valid(std::string_view text) noexcept { return valid_prefix(text) == text.size(); }

@@ -1,5 +1,5 @@
 // UTF-8: walking valid text, and making valid text out of any bytes.
-#include "engine/text/utf8.h"
+#include "engine/base/utf8.h"
 
 #include <cstring>
 
@@ -76,6 +76,13 @@ std::size_t count(std::string_view text) noexcept {
   return characters;
 }
 
+std::size_t whole_character(std::string_view bytes) noexcept {
+  if (bytes.empty()) return 0;
+  const auto* p = reinterpret_cast<const unsigned char*>(bytes.data());
+  const std::size_t length = wanted(p[0]);
+  return fitting(p, bytes.size()) == length ? length : 0;
+}
+
 std::size_t valid_prefix(std::string_view text) noexcept {
   const auto* p = reinterpret_cast<const unsigned char*>(text.data());
   std::size_t at = 0;
@@ -87,8 +94,8 @@ std::size_t valid_prefix(std::string_view text) noexcept {
       at += 8;
     }
     if (at == text.size()) break;
-    const std::size_t length = wanted(p[at]);
-    if (length == 0 || fitting(p + at, text.size() - at) != length) return at;
+    const std::size_t length = whole_character(text.substr(at));
+    if (length == 0) return at;
     at += length;
   }
   return at;
