@@ -138,6 +138,7 @@ TEST_F(MoeRunChat, ASystemMessageIsPutFirstOrReplaced) {
   folder_.write("with.json", R"([{"role": "system", "content": "old"}, {"role": "user", "content": "x"}])");
   EXPECT_EQ(shown({"--file", "without.json", "--system", "new"}), "system: new; user: x; ");
   EXPECT_EQ(shown({"--file", "with.json", "--system", "new"}), "system: new; user: x; ");
+  EXPECT_EQ(shown({"--file", "without.json", "--system", ""}), "system: ; user: x; ");
 }
 
 TEST_F(MoeRunChat, ReasoningIsWhatTheTemplateUnderstands) {
@@ -269,8 +270,8 @@ TEST_F(MoeRunChat, KnowsEachFamilysMarkers) {
 
 TEST_F(MoeRunChat, AConversationRemembers) {
   make_model();
-  const std::vector<json> turns = replies({"-cnv", "--system", "s"}, "a\n\nb\n/clear\nc\n/exit\nd\n");
-  ASSERT_EQ(turns.size(), 3U);  // an empty line is no message, and nothing follows /exit
+  const std::vector<json> turns = replies({"-cnv", "--system", "s"}, "a\n \nb \r\n/clear \nc\n/exit\r\nd\n");
+  ASSERT_EQ(turns.size(), 3U);  // a line of spaces is no message, and nothing follows /exit
   const std::string system = "<|im_start|>system\ns<|im_end|>\n", open = "<|im_start|>assistant\n";
   const auto user = [](const char* text) {
     return "<|im_start|>user\n" + std::string(text) + "<|im_end|>\n";

@@ -29,7 +29,7 @@ Conversation read_conversation(const RunOptions& o) {
     return Conversation::of({&message, 1});
   };
   const Conversation conversation = read();
-  return o.system.empty() ? conversation : conversation.with_system(o.system);
+  return o.system ? conversation.with_system(*o.system) : conversation;
 }
 
 RenderOptions render_options(const RunOptions& o, const ChatTemplate& chat) {
@@ -134,10 +134,15 @@ RunFacts answer(const RunOptions& o, const Chat& chat, Session& session, Sequenc
   return facts;
 }
 
+// A line as it was typed, less what cannot be seen: spaces, the CR of another system's line end.
+std::string_view without_space_at_end(std::string_view line) {
+  return line.substr(0, line.find_last_not_of(" \t\r") + 1);
+}
+
 int talk(const RunOptions& o, const Chat& chat, Session& session) {
   Sequence sequence = session.new_sequence();
   std::vector<ChatMessage> history;
-  if (!o.system.empty()) history.push_back({"system", o.system, ""});
+  if (o.system) history.push_back({"system", *o.system, ""});
   const std::size_t frame = history.size();
   std::string line = o.prompt.value_or("");
   bool first = o.prompt.has_value();
@@ -147,14 +152,15 @@ int talk(const RunOptions& o, const Chat& chat, Session& session) {
       if (at_terminal) std::fputs("> ", stderr);
       if (interrupted() || !std::getline(std::cin, line)) break;
     }
-    if (line == "/exit") break;
-    if (line == "/clear") {
+    const std::string_view said = without_space_at_end(line);
+    if (said == "/exit") break;
+    if (said == "/clear") {
       history.resize(frame);
       sequence = session.new_sequence();
       continue;
     }
-    if (line.empty()) continue;
-    history.push_back({"user", line, ""});
+    if (said.empty()) continue;
+    history.push_back({"user", std::string(said), ""});
     std::string thought, text;
     const RunFacts facts = answer(o, chat, session, sequence, Conversation::of(history), thought, text);
     if (o.json || o.verbose) report(o, facts);
@@ -168,7 +174,7 @@ int talk(const RunOptions& o, const Chat& chat, Session& session) {
 }  // namespace
 
 bool is_chat(const RunOptions& o) {
-  return o.conversation || o.apply_template || !o.messages_file.empty() || !o.system.empty() || !o.chat_template.empty() ||
+  return o.conversation || o.apply_template || !o.messages_file.empty() || o.system || !o.chat_template.empty() ||
          !o.template_kwargs.empty() || o.reasoning != "auto";
 }
 

@@ -20,7 +20,8 @@ struct RunOptions {
   // Chat: any of these makes the prompt a conversation, rendered by the model's own template.
   std::string messages_file;
   bool conversation = false, apply_template = false, show_template = false;
-  std::string system, chat_template, template_kwargs, reasoning = "auto";
+  std::optional<std::string> system;  // an empty one takes the place of a template's own
+  std::string chat_template, template_kwargs, reasoning = "auto";
   std::int32_t new_tokens = 256;  // -1: until the context is full
   std::int32_t context = 0;       // 0: what the model was made for
   std::int32_t threads = 0;       // 0: the physical cores this process may use
