@@ -67,13 +67,15 @@ inline const std::string& type_of(const nlohmann::json& object, std::string_view
                                             std::string(known), fmt::format("'{}'", found)});
 }
 
-// One stage of a tokenizer (`thing`): calls add(step, type) for the object itself or, where its type is "Sequence",
-// for each of those in its array `list`, however deep. `steps` is what `add` fills, with at most `most` of them.
+// One stage of a tokenizer (`thing`): calls add(step, type) for the object itself or, where its type is
+// "Sequence", for each of those in its array `list`, however deep. `steps` is what `add` fills, with at most
+// `most` of them.
 template <typename Steps, typename Add>
 void each_step(const nlohmann::json& json, const char* list, std::string_view file, const std::string& thing,
                const Steps& steps, std::size_t most, const Add& add) {
   if (steps.size() >= most) {
-    throw Error(ErrorKind::limit, Fault{std::string(file), thing, fmt::format("at most {} steps", most), "more"});
+    throw Error(ErrorKind::limit,
+                Fault{std::string(file), thing, fmt::format("at most {} steps", most), "more"});
   }
   const std::string& type = type_of(json, file, thing);
   if (type != "Sequence") return add(json, type);

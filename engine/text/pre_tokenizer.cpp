@@ -111,7 +111,8 @@ void PreTokenizer::add(const nlohmann::json& json, const std::string& type, std:
     const auto is_byte_level = [](const Step& step) { return std::holds_alternative<ByteLevel>(step); };
     if (std::count_if(steps_.begin(), steps_.end(), is_byte_level) >= max_byte_levels)
       throw Error(ErrorKind::limit,
-                  Fault{std::string(file), thing, fmt::format("at most {} ByteLevel steps", max_byte_levels), "more"});
+                  Fault{std::string(file), thing, fmt::format("at most {} ByteLevel steps", max_byte_levels),
+                        "more"});
     steps_.emplace_back(ByteLevel{jf::flag(json, "add_prefix_space", file, thing),
                                   jf::flag(json, "use_regex", true, file, thing)});
   } else if (type == "Metaspace") {

@@ -40,7 +40,8 @@ struct Table {
     mark(tables::punctuation, tables::punctuation_count, punctuation);
     mark(tables::combining_mark, tables::combining_mark_count, combining_mark);
     mark(tables::newer, tables::newer_count, newer);
-    mark(tables::compatibility_decomposition, tables::compatibility_decomposition_count, compatibility_active);
+    mark(tables::compatibility_decomposition, tables::compatibility_decomposition_count,
+         compatibility_active);
     mark(tables::canonical_decomposition, tables::canonical_decomposition_count,
          canonical_active | canonical_decomposes);
     mark(tables::combining_class, tables::combining_class_count, canonical_active);
@@ -50,7 +51,8 @@ struct Table {
   template <typename Visit>
   static void each_decomposing(Visit visit) {
     for (std::size_t i = 0; i < tables::canonical_decomposition_count; ++i)
-      for (char32_t c = tables::canonical_decomposition[i].first; c <= tables::canonical_decomposition[i].last; ++c)
+      for (char32_t c = tables::canonical_decomposition[i].first;
+           c <= tables::canonical_decomposition[i].last; ++c)
         if (c < hangul_first || c > hangul_last) visit(c);
   }
 
@@ -67,7 +69,8 @@ struct Table {
     for (char32_t c = 0x1161; c <= 0x1175; ++c) traits[c] |= canonical_active;
     for (char32_t c = 0x11a8; c <= 0x11c2; ++c) traits[c] |= canonical_active;
     // What composes back to itself is inert in NFC, as long as its own start is.
-    for (char32_t c = hangul_first; c <= hangul_last; ++c) traits[c] &= static_cast<Traits>(~canonical_active);
+    for (char32_t c = hangul_first; c <= hangul_last; ++c)
+      traits[c] &= static_cast<Traits>(~canonical_active);
     each_decomposing([&](char32_t c) {
       utf8proc_int32_t parts[32];
       int boundary = 0;
@@ -84,7 +87,8 @@ struct Table {
 
 bool within(const tables::CodeRange* ranges, std::size_t count, char32_t c) {
   const auto* end = ranges + count;
-  const auto* it = std::lower_bound(ranges, end, c, [](const auto& range, char32_t x) { return range.last < x; });
+  const auto* it =
+      std::lower_bound(ranges, end, c, [](const auto& range, char32_t x) { return range.last < x; });
   return it != end && it->first <= c;
 }
 
@@ -130,8 +134,8 @@ void reorder(std::vector<char32_t>& text, std::vector<int>& classes) {
 // The primary composite of a pair, or 0.
 char32_t compose_pair(char32_t first, char32_t second) {
   utf8proc_int32_t pair[2] = {static_cast<utf8proc_int32_t>(first), static_cast<utf8proc_int32_t>(second)};
-  const auto n = utf8proc_normalize_utf32(
-      pair, 2, static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
+  const auto n =
+      utf8proc_normalize_utf32(pair, 2, static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
   if (n != 1) return 0;
   const auto composite = static_cast<char32_t>(pair[0]);
   return (table()[composite] & canonical_decomposes) != 0 ? composite : 0;
@@ -165,11 +169,15 @@ void compose(std::vector<char32_t>& text, std::vector<int>& classes) {
 bool inert(char32_t c, Form form) {
   const Traits traits = table()[c];
   switch (form) {
-    case Form::nfc: return (traits & canonical_active) == 0;
-    case Form::nfkc: return (traits & canonical_active) == 0 && ((traits & compatibility_active) == 0 ||
-                                                                (c >= hangul_first && c <= hangul_last));
-    case Form::nfd: return (traits & (canonical_active | canonical_decomposes)) == 0;
-    case Form::nfkd: return (traits & (canonical_active | canonical_decomposes | compatibility_active)) == 0;
+    case Form::nfc:
+      return (traits & canonical_active) == 0;
+    case Form::nfkc:
+      return (traits & canonical_active) == 0 &&
+             ((traits & compatibility_active) == 0 || (c >= hangul_first && c <= hangul_last));
+    case Form::nfd:
+      return (traits & (canonical_active | canonical_decomposes)) == 0;
+    case Form::nfkd:
+      return (traits & (canonical_active | canonical_decomposes | compatibility_active)) == 0;
   }
   return false;
 }
@@ -200,7 +208,9 @@ const Traits* table() {
 }
 
 bool is_bert_control(char32_t c) { return within(tables::bert_control, tables::bert_control_count, c); }
-bool is_bert_nonspacing(char32_t c) { return within(tables::bert_nonspacing, tables::bert_nonspacing_count, c); }
+bool is_bert_nonspacing(char32_t c) {
+  return within(tables::bert_nonspacing, tables::bert_nonspacing_count, c);
+}
 
 char32_t to_lower(char32_t c, char32_t& second) {
   second = 0;
@@ -273,8 +283,8 @@ std::size_t grapheme_length(std::string_view text) {
   while (at < text.size()) {
     std::size_t next = at;
     const char32_t c = utf8::next(text, next);
-    if (utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(before), static_cast<utf8proc_int32_t>(c),
-                                         &state))
+    if (utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(before),
+                                         static_cast<utf8proc_int32_t>(c), &state))
       break;
     before = c;
     at = next;

@@ -96,6 +96,17 @@ struct Source {
   std::string file;
 };
 
+// As transformers: of two with the same name the later one counts.
+void put(std::vector<Source>& sources, Source source) {
+  const auto same =
+      std::find_if(sources.begin(), sources.end(), [&](const Source& s) { return s.name == source.name; });
+  if (same == sources.end()) {
+    sources.push_back(std::move(source));
+  } else {
+    *same = std::move(source);
+  }
+}
+
 // chat_template of a JSON file: text, or a list of {name, template}, or an object of names.
 void collect_json_templates(const fs::path& file, std::vector<Source>& out) {
   Heap heap;
@@ -109,7 +120,7 @@ void collect_json_templates(const fs::path& file, std::vector<Source>& out) {
   const auto add = [&](const Value& name, const Value& text) {
     if (!name.is_string()) wrong(name);
     if (!text.is_string()) wrong(text);
-    out.push_back({std::string(name.as_view()), std::string(text.as_view()), file.string()});
+    put(out, {std::string(name.as_view()), std::string(text.as_view()), file.string()});
   };
   if (value->is_string()) {
     out.push_back({"default", std::string(value->as_view()), file.string()});
@@ -131,7 +142,7 @@ void collect_json_templates(const fs::path& file, std::vector<Source>& out) {
 std::vector<Source> sources_of(const fs::path& directory) {
   std::vector<Source> out;
   const auto add_file = [&out](std::string name, const fs::path& file) {
-    out.push_back({std::move(name), read_file(file, jinja::Template::kLongestSource), file.string()});
+    put(out, {std::move(name), read_file(file, jinja::Template::kLongestSource), file.string()});
   };
   if (is_file(directory / "chat_template.jinja")) add_file("default", directory / "chat_template.jinja");
   for (const char* folder : {"additional_chat_templates", "chat_templates"}) {

@@ -184,8 +184,7 @@ std::string formatted(Interpreter& in, const Value& value, std::string_view text
   }
   if (value.is_integral() && spec.type == 'c') {
     std::string out;
-    utf8::append(out,
-                      static_cast<std::uint32_t>(std::clamp<std::int64_t>(value.as_integer(), 0, 0x10ffff)));
+    utf8::append(out, static_cast<std::uint32_t>(std::clamp<std::int64_t>(value.as_integer(), 0, 0x10ffff)));
     return padded(in, out, spec, '<');
   }
   if (value.is_integral() || value.is(Kind::real)) {

@@ -1,5 +1,6 @@
-// Character classes and case mappings as Python's str sees them, over UTF-8. They are Unicode 14's (Python 3.11,
-// utf8proc 2.8); engine/text/unicode.h answers as the `tokenizers` library does, which mixes other versions.
+// Character classes and case mappings as Python's str sees them, over UTF-8. They are Unicode 14's
+// (Python 3.11, utf8proc 2.8); engine/text/unicode.h answers as the `tokenizers` library does, which mixes
+// other versions.
 #pragma once
 
 #include <cstddef>

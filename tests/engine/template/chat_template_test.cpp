@@ -85,6 +85,11 @@ TEST(ChatTemplate, SeveralNames) {
   EXPECT_EQ(ChatTemplate::load(files.path()).render(kHello), "main");
   EXPECT_EQ(ChatTemplate::load(files.path(), "rag").render(kHello), "extra");
 
+  const Folder twice;
+  twice.put("tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "first"},
+             {"name": "default", "template": "second"}]})");
+  EXPECT_EQ(ChatTemplate::load(twice.path()).render(kHello), "second");
+
   const Folder no_default;
   no_default.put("tokenizer_config.json",
                  R"({"chat_template": [{"name": "a", "template": "A"}, {"name": "b", "template": "B"}]})");
