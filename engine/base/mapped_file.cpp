@@ -7,12 +7,11 @@
 #include <utility>
 
 #include "engine/base/error.h"
-#include "engine/base/files.h"
 
 namespace moe {
 
 MappedFile MappedFile::open(const std::filesystem::path& path) {
-  const OpenedFile file = open_for_reading(path);
+  OpenedFile file = open_for_reading(path);
   if (file.size == 0)
     throw Error(ErrorKind::io, Fault{path.string(), "", "a file with contents", "an empty file"});
   void* const at =
@@ -23,13 +22,15 @@ MappedFile MappedFile::open(const std::filesystem::path& path) {
   MappedFile mapped;
   mapped.bytes_ = {static_cast<const std::byte*>(at), static_cast<std::size_t>(file.size)};
   mapped.mtime_ns_ = file.mtime_ns;
+  mapped.fd_ = std::move(file.fd);
   return mapped;
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : bytes_(std::exchange(other.bytes_, {})), mtime_ns_(other.mtime_ns_) {}
+    : fd_(std::move(other.fd_)), bytes_(std::exchange(other.bytes_, {})), mtime_ns_(other.mtime_ns_) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(fd_, other.fd_);
   std::swap(bytes_, other.bytes_);
   std::swap(mtime_ns_, other.mtime_ns_);
   return *this;
@@ -41,6 +42,18 @@ MappedFile::~MappedFile() {
 
 void MappedFile::drop(std::span<const std::byte> part) const noexcept { advise(part, MADV_DONTNEED); }
 void MappedFile::will_need(std::span<const std::byte> part) const noexcept { advise(part, MADV_WILLNEED); }
+
+bool MappedFile::copy(std::span<const std::byte> part, std::byte* out) const noexcept {
+  std::size_t done = 0;
+  while (done < part.size()) {
+    const auto offset = static_cast<off_t>(part.data() - bytes_.data() + static_cast<std::ptrdiff_t>(done));
+    const ssize_t count = ::pread(fd_.get(), out + done, part.size() - done, offset);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    done += static_cast<std::size_t>(count);
+  }
+  return true;
+}
 
 void MappedFile::advise(std::span<const std::byte> part, int advice) const noexcept {
   const auto base = reinterpret_cast<std::uintptr_t>(bytes_.data());

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <span>
 
+#include "engine/base/files.h"
+
 namespace moe {
 
 // Owns the mapping. The size is checked once, at open; a file that another program cuts short afterwards
@@ -29,10 +31,14 @@ class MappedFile {
   void drop(std::span<const std::byte> part) const noexcept;
   // Asks the system to read `part` ahead.
   void will_need(std::span<const std::byte> part) const noexcept;
+  // Copies `part` out of the file without touching the mapping: a touch maps up to 2 MB around it, all of
+  // which counts as this process's memory. False where it cannot be read so.
+  bool copy(std::span<const std::byte> part, std::byte* out) const noexcept;
 
  private:
   void advise(std::span<const std::byte> part, int advice) const noexcept;
 
+  FileDescriptor fd_;
   std::span<const std::byte> bytes_;
   std::int64_t mtime_ns_ = 0;
 };

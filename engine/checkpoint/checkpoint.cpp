@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <stdexcept>
 #include <system_error>
@@ -262,6 +263,12 @@ const fs::path& Checkpoint::file_of(std::string_view name) const noexcept {
   const auto place = places_.find(name);
   if (place != places_.end() && place->second.file < files_.size()) return files_[place->second.file].path();
   return index_.empty() && !files_.empty() ? files_.front().path() : index_;
+}
+
+void Checkpoint::copy(const Tensor& tensor, std::span<const std::byte> part, std::byte* out) const noexcept {
+  const auto place = places_.find(tensor.name);
+  const bool in_file = place != places_.end() && place->second.file < files_.size();
+  if (!in_file || !files_[place->second.file].copy(part, out)) std::memcpy(out, part.data(), part.size());
 }
 
 void Checkpoint::drop(const Tensor& tensor, std::span<const std::byte> part) const noexcept {

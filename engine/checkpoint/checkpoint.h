@@ -48,6 +48,8 @@ class Checkpoint {
   // Bytes of all tensors.
   std::uint64_t total_bytes() const noexcept { return total_bytes_; }
 
+  // Copies a part of a tensor, which stays out of this process's resident memory where it lies in a file.
+  void copy(const Tensor& tensor, std::span<const std::byte> part, std::byte* out) const noexcept;
   // Gives the pages of a part of a tensor back to the system (it may still be read), or asks for them ahead.
   void drop(const Tensor& tensor, std::span<const std::byte> part) const noexcept;
   void will_need(const Tensor& tensor, std::span<const std::byte> part) const noexcept;

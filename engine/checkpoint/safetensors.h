@@ -50,6 +50,8 @@ class SafetensorsFile {
   std::size_t size() const noexcept { return file_.bytes().size(); }
   std::int64_t mtime_ns() const noexcept { return file_.mtime_ns(); }
 
+  // As MappedFile's.
+  bool copy(std::span<const std::byte> part, std::byte* out) const noexcept { return file_.copy(part, out); }
   // Gives the pages of a part of this file back to the system, or asks for them ahead.
   void drop(std::span<const std::byte> part) const noexcept { file_.drop(part); }
   void will_need(std::span<const std::byte> part) const noexcept { file_.will_need(part); }

@@ -70,7 +70,7 @@ class Model::Loader {
       if (use.slot != Slot::embedding && use.slot != Slot::per_layer_table) continue;
       const auto found = reader_.find(use);
       (use.slot == Slot::embedding ? model_.embedding : model_.per_layer_table) =
-          RowTable(found.tensor, found.slice, use.cols);
+          RowTable(*model_.checkpoint_, found.tensor, found.slice, use.cols);
     }
     if (!options_.packed_folder.empty() && from_packed_file()) return;
     total_ = check_all();

@@ -1,5 +1,7 @@
 #include "engine/runtime/model.h"
 
+#include <algorithm>
+
 namespace moe {
 
 std::string_view name(WeightPlace place) noexcept {
@@ -12,9 +14,14 @@ std::string_view name(WeightPlace place) noexcept {
 }
 
 void RowTable::read(std::int64_t row, float* out) const {
-  const std::int64_t at = slice_.offset + row * slice_.row_stride;
-  read_floats(tensor_->dtype, tensor_->data.data() + at * static_cast<std::int64_t>(size_of(tensor_->dtype)),
-              std::size_t(cols_), slice_.col_stride, out);
+  const auto size = static_cast<std::int64_t>(size_of(tensor_->dtype));
+  const std::int64_t span =
+      ((cols_ - 1) * slice_.col_stride + 1) * size;  // from the first component to the last
+  thread_local std::vector<std::byte> bytes;
+  bytes.resize(std::max(bytes.size(), std::size_t(span)));
+  const auto first = std::size_t((slice_.offset + row * slice_.row_stride) * size);
+  checkpoint_->copy(*tensor_, tensor_->data.subspan(first, std::size_t(span)), bytes.data());
+  read_floats(tensor_->dtype, bytes.data(), std::size_t(cols_), slice_.col_stride, out);
 }
 
 std::int64_t RowTable::row_bytes() const { return cols_ * static_cast<std::int64_t>(size_of(tensor_->dtype)); }

@@ -61,15 +61,19 @@ struct LayerWeights {
   std::int64_t vector_bytes = 0;  // bytes of all small vectors of the layer, experts' biases apart
 };
 
-// A table whose rows are read one at a time from the mapped file, so that it costs no memory of its own.
+// A table whose rows are read one at a time from the file, so that it costs no memory of its own.
+// Thread-safe.
 class RowTable {
  public:
   RowTable() = default;
-  RowTable(const Tensor* tensor, const TensorSlice& slice, std::int64_t cols) : tensor_(tensor), slice_(slice), cols_(cols) {}
+  // `checkpoint` must outlive the table.
+  RowTable(const Checkpoint& checkpoint, const Tensor* tensor, const TensorSlice& slice, std::int64_t cols)
+      : checkpoint_(&checkpoint), tensor_(tensor), slice_(slice), cols_(cols) {}
   void read(std::int64_t row, float* out) const;  // out[cols]
   std::int64_t row_bytes() const;
 
  private:
+  const Checkpoint* checkpoint_ = nullptr;
   const Tensor* tensor_ = nullptr;
   TensorSlice slice_;
   std::int64_t cols_ = 0;
