@@ -8,6 +8,7 @@
 #include "engine/runtime/kv_cache.h"
 #include "engine/runtime/matrix_sizes.h"
 #include "engine/runtime/model.h"
+#include "engine/runtime/usual_types.h"
 
 namespace moe {
 namespace {
@@ -120,6 +121,60 @@ Flops full_prefill(const ModelSpec& spec, std::int64_t tokens) {
   return flops;
 }
 
+// Numbers a row of a pass's buffers, each as long as the layer that needs most of it.
+struct WidestRow {
+  std::int64_t hidden, branches = 3;  // the stream, its norm, a branch, and a second one where two are summed
+  std::int64_t in = 0, mixed = 0, latent = 0, inner = 0, gate_up = 0, routed = 0, fixed = 0;
+  std::int64_t prepared;  // inputs of one product
+
+  explicit WidestRow(const ModelSpec& spec) : hidden(spec.hidden), prepared(spec.hidden) {
+    for (const LayerSpec& layer : spec.layers) {
+      widen(layer.attention);
+      widen(layer);
+    }
+    if (const auto& p = spec.per_layer_embedding) {
+      gate_up = std::max(gate_up, std::int64_t{p->width});
+      fixed += p->width * (2 * std::int64_t{spec.layer_count()} + spec.first_layer_without_cache());
+    }
+    for (const RopeSpec& rope : spec.ropes) fixed += 2 * std::int64_t{rope.pairs()};
+    prepared = std::max(prepared, inner);
+  }
+
+  std::int64_t numbers() const {
+    return branches * hidden + in + mixed + latent + inner + gate_up + routed + fixed;
+  }
+
+ private:
+  void widen(const AttentionSpec& a) {
+    const std::int64_t heads = a.heads, queries = heads * a.key_dim;
+    mixed = std::max(mixed, heads * a.value_dim);
+    prepared = std::max({prepared, mixed, std::int64_t{a.q_rank}});
+    if (a.kind != AttentionSpec::Kind::latent) {
+      const std::int64_t kv = a.owns_cache() ? a.key_dim + (a.value_is_key ? 0 : a.value_dim) : 0;
+      in = std::max(in, queries + a.kv_heads * kv);
+      return;
+    }
+    const std::int64_t compressed = std::int64_t{a.kv_rank} + a.rope_dim;
+    in = std::max(in, (a.q_rank > 0 ? a.q_rank : queries) + compressed);
+    if (a.q_rank > 0) gate_up = std::max(gate_up, queries);
+    latent = std::max(latent, heads * compressed);
+    inner = std::max(inner, heads * a.kv_rank);
+  }
+
+  void widen(const LayerSpec& layer) {
+    if (layer.dense) inner = std::max(inner, std::int64_t{layer.dense->width});
+    if (layer.shared) inner = std::max(inner, std::int64_t{layer.shared->width});
+    if (layer.shared || (layer.dense && layer.experts)) branches = 4;
+    if (!layer.experts) return;
+    const RouterSpec& r = layer.experts->router;
+    const std::int64_t k = r.top_k;
+    inner = std::max(inner, k * layer.experts->width);
+    prepared = std::max(prepared, k * hidden);
+    // What the experts give, logits and scores, choices and their order, and Gemma 4's input of the router.
+    routed = std::max(routed, k * hidden + 2 * std::int64_t{r.experts} + 4 * k + (r.own_input ? hidden : 0));
+  }
+};
+
 }  // namespace
 
 std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form) {
@@ -152,13 +207,14 @@ KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes) {
   return bytes;
 }
 
-std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk) {
+std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk,
+                            kernels::KvType type) {
   if (context < 1 || chunk < 1) {
     throw Error(ErrorKind::usage, Fault{"", "context and chunk", "1 or more", std::to_string(std::min(context, chunk))});
   }
   const auto blocks_to = [](std::int64_t tokens) { return (tokens + kKvBlockTokens - 1) / kKvBlockTokens; };
   std::int64_t bytes = 0;
-  const KvLayout layout(spec);
+  const KvLayout layout(spec, type);
   for (const KvLayout::Group& group : layout.groups()) {
     std::int64_t most = blocks_to(context);
     if (group.window > 0) {
@@ -176,27 +232,14 @@ std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::in
   return bytes;
 }
 
-std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows) {
-  // The stream, its norm and its branches stay; the widest layer decides about the rest.
-  std::int64_t widest_in = 0, widest_mixed = 0, widest_ff = 0, gathered = 0;
-  for (const LayerSpec& layer : spec.layers) {
-    const AttentionSpec& a = layer.attention;
-    const bool latent = a.kind == AttentionSpec::Kind::latent;
-    const std::int64_t q = std::int64_t{a.heads} * a.key_dim, mixed = std::int64_t{a.heads} * a.value_dim;
-    const std::int64_t kv = latent ? a.kv_rank + a.rope_dim : std::int64_t{a.kv_heads} * (a.key_dim + a.value_dim);
-    widest_in = std::max(widest_in, (latent && a.q_rank > 0 ? a.q_rank + q : q) + kv);
-    // Latent queries and results are as long as the latent, for every head.
-    widest_mixed = std::max(widest_mixed, mixed + (latent ? std::int64_t{a.heads} * (2 * a.kv_rank + a.rope_dim) : 0));
-    if (layer.dense) widest_ff = std::max(widest_ff, 3 * std::int64_t{layer.dense->width});
-    if (layer.shared) widest_ff = std::max(widest_ff, 3 * std::int64_t{layer.shared->width});
-    if (const auto& e = layer.experts) {
-      widest_ff = std::max(widest_ff, 3 * std::int64_t{e->width} * e->router.top_k / e->router.experts);
-      gathered = std::max(gathered, 2 * std::int64_t{e->router.top_k} * spec.hidden + 2 * std::int64_t{e->router.experts});
-    }
-  }
-  std::int64_t floats = 4 * std::int64_t{spec.hidden} + widest_in + widest_mixed + widest_ff + gathered;
-  if (const auto& p = spec.per_layer_embedding) floats += 3 * std::int64_t{p->width} * spec.layer_count();
-  return (rows * floats + spec.vocab) * std::int64_t{sizeof(float)};
+std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compute compute) {
+  const WidestRow row(spec);
+  // Inputs as products read them: numbers, or a byte each and a group's scale and starts.
+  const std::int64_t prepared = compute == kernels::Compute::int8
+                                    ? row.prepared + row.prepared / kernels::kQuantGroup * 12
+                                    : row.prepared * (compute == kernels::Compute::bf16 ? 2 : 4);
+  return rows * (row.numbers() * std::int64_t{sizeof(float)} + prepared) +
+         spec.vocab * std::int64_t{sizeof(float)};
 }
 
 Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& contexts, std::int64_t chunk) {
@@ -222,8 +265,11 @@ Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& conte
     costs.decode = closed_form(spec, context - 1, 1, 1).total();
     costs.prefill = full_prefill(spec, context);
     costs.prefill_fast = closed_form(spec, 0, context, 1).total();
-    costs.kv_bytes = kv_cache_bytes(spec, context, chunk);
-    costs.work_bytes = work_bytes(spec, std::min(context, chunk));
+    const std::int64_t rows = std::min(context, chunk);
+    costs.plain = {kv_cache_bytes(spec, context, chunk), work_bytes(spec, rows)};
+    constexpr kernels::Compute kQuantised = usual_compute(true);
+    costs.quantised = {kv_cache_bytes(spec, context, chunk, usual_kv_type(kQuantised)),
+                       work_bytes(spec, rows, kQuantised)};
     out.contexts.push_back(costs);
   }
   return out;

@@ -8,6 +8,8 @@
 #include "engine/model/closed_form.h"
 #include "engine/model/spec.h"
 #include "engine/model/weights.h"
+#include "kernels/compute.h"
+#include "kernels/kv_block.h"
 
 namespace moe {
 
@@ -46,12 +48,14 @@ struct KvTokenBytes {
   std::int64_t total() const { return full + sliding; }
 };
 KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes);
-// The most the runtime's f32 cache takes while one sequence grows to `context` tokens with prompts fed in chunks: whole
-// blocks of positions, windows with the chunk that is being added.
-std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk);
+// The most the runtime's cache takes while one sequence grows to `context` tokens with prompts fed in chunks:
+// whole blocks of positions, windows with the chunk that is being added.
+std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk,
+                            kernels::KvType type = kernels::KvType::f32);
 
-// About what a pass over `rows` tokens takes in buffers, experts evenly chosen.
-std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows);
+// What a pass over `rows` tokens for the logits of one takes in buffers.
+std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows,
+                        kernels::Compute compute = kernels::Compute::f32);
 // What a program takes before it loads anything.
 inline constexpr std::int64_t kProgramBytes = 10'000'000;
 
@@ -61,10 +65,15 @@ struct ContextCosts {
   Flops decode;        // one token that sees L keys, itself included
   Flops prefill;       // L tokens into an empty cache, logits of the last; every layer runs for every token
   Flops prefill_fast;  // the same as the engine runs it: layers that share another's cache run for the last token only
-  std::int64_t kv_bytes = 0;    // of the cache at its fullest
-  std::int64_t work_bytes = 0;  // of a prompt's chunk
+  // The cache at its fullest and a chunk's buffers, with the arithmetic and the cache that are usual beside
+  // weights as they are stored (f32), and beside quantised ones (int8, bf16).
+  struct Run {
+    std::int64_t kv_bytes = 0, work_bytes = 0;
+    std::int64_t total() const { return kv_bytes + work_bytes + kProgramBytes; }
+  };
+  Run plain, quantised;
 
-  std::int64_t besides_weights() const { return kv_bytes + work_bytes + kProgramBytes; }
+  const Run& run(const WeightForm& form) const { return form.quantised() ? quantised : plain; }
 };
 
 struct Inspection {

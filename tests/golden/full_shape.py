@@ -105,14 +105,16 @@ def write(path: pathlib.Path, tensors: dict[str, tuple[str, tuple[int, ...]]]) -
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     rng = np.random.default_rng(7)
+    pieces = {}  # one of each kind, written again and again: they are to fill memory, and making them takes longest
     with path.open("wb") as out:
         out.write(len(text).to_bytes(8, "little") + text)
         for name, (kind, shape) in tensors.items():
-            left = math.prod(shape)
+            key = kind, name.endswith("_scales")
+            if key not in pieces:
+                pieces[key] = random_numbers(rng, name, kind, 1 << 23)
+            left = SIZES[kind] * math.prod(shape)
             while left:
-                count = min(left, 1 << 24)
-                out.write(random_numbers(rng, name, kind, count))
-                left -= count
+                left -= out.write(pieces[key][:left])
 
 
 def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int, weights: str) -> bool:
@@ -121,7 +123,8 @@ def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int, weights:
     said = json.loads(subprocess.run([programs / "moe-inspect", directory, "--json", "--context", str(tokens + steps), "--chunk", str(chunk)],
                                      check=True, capture_output=True).stdout)
     ids = directory / "ids.json"
-    ids.write_text(json.dumps([7 * i % 1000 for i in range(tokens)]))
+    vocab = json.loads((directory / "config.json").read_text())["vocab_size"]
+    ids.write_text(json.dumps([7919 * i % vocab for i in range(tokens)]))  # from all over the table
     command = [programs / "moe-run", "-m", directory, "--prompt-ids", ids, "-n", str(steps), "--temp", "0", "--ignore-eos", "--json",
                "--chunk", str(chunk), "--weights", weights, "--threads", "1"]
     memory = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["memory"]

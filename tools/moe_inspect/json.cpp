@@ -113,9 +113,17 @@ json inspect_json(const InspectReport& report) {
   for (const ContextCosts& c : n.contexts) {
     out["flops"].push_back(flops_json(c));
     json needed = json::object();
-    for (const auto& [name, bytes] : resident.items()) needed[name] = bytes.get<std::int64_t>() + c.besides_weights();
-    out["memory"].push_back({{"context", c.context}, {"kv_bytes", c.kv_bytes}, {"work_bytes", c.work_bytes},
-                             {"program_bytes", kProgramBytes}, {"bytes", std::move(needed)}});
+    for (const WeightForm& form : kWeightForms) {
+      const std::string name(form.name);
+      needed[name] = resident[name].get<std::int64_t>() + c.run(form).total();
+    }
+    out["memory"].push_back({{"context", c.context},
+                             {"kv_bytes", c.plain.kv_bytes},
+                             {"work_bytes", c.plain.work_bytes},
+                             {"kv_bytes_quantised", c.quantised.kv_bytes},
+                             {"work_bytes_quantised", c.quantised.work_bytes},
+                             {"program_bytes", kProgramBytes},
+                             {"bytes", std::move(needed)}});
   }
   out["weight_bytes"] = std::move(weights);
   out["resident_weight_bytes"] = std::move(resident);

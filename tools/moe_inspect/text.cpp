@@ -113,14 +113,22 @@ Table weight_table(const models::Description& model) {
 }
 
 Table memory_table(const InspectReport& report) {
-  Row head{"context", "cache (f32)", "buffers"};
+  Row head{"context", "cache (f32)", "buffers", "cache (bf16)", "buffers (int8)"};
   for (const WeightForm& form : kWeightForms) head.push_back(fmt::format("with {}", form.name));
   const models::Description& model = report.description;
-  Table table("Memory needed: weights, cache, buffers and the program itself", head);
+  Table table(
+      "Memory needed: weights, cache, buffers and the program itself (with q8 and q4: products in int8, the "
+      "cache in bf16)",
+      head);
   for (const ContextCosts& c : report.numbers.contexts) {
-    Row row{grouped(c.context), format_bytes(std::uint64_t(c.kv_bytes)), format_bytes(std::uint64_t(c.work_bytes))};
+    Row row{grouped(c.context)};
+    for (const ContextCosts::Run* run : {&c.plain, &c.quantised}) {
+      row.push_back(format_bytes(std::uint64_t(run->kv_bytes)));
+      row.push_back(format_bytes(std::uint64_t(run->work_bytes)));
+    }
     for (const WeightForm& form : kWeightForms) {
-      row.push_back(format_bytes(std::uint64_t(c.besides_weights() + resident_weight_bytes(model.spec, model.stored, form))));
+      row.push_back(format_bytes(
+          std::uint64_t(c.run(form).total() + resident_weight_bytes(model.spec, model.stored, form))));
     }
     table.add(std::move(row));
   }
