@@ -38,6 +38,7 @@ struct GenerateJob {
   std::string prompt_text;  // as rendered: a template may open a thought at its end
   int max_tokens = 0;
   std::vector<std::string> stop;
+  bool ignore_stops = false;  // ids that end a text do not end this one
   Sampling sampling;
 };
 
@@ -81,7 +82,9 @@ struct BackendInfo {
   std::string tokenizer_hash, template_hash;  // empty: there is none
   std::vector<std::int32_t> stop_ids;
   RouterSetting router;
-  std::string engine_version, kernels, compute, weights, machine;
+  std::string engine_version, kernels, machine;
+  std::string compute, weights, cache = "f32";  // of products, of weights, of keys and values
+  std::string forms;  // what of those three is not native or usual beside it: "weights_q8__cache_q8"
   int threads = 0;
   std::int64_t context = 0;   // tokens a sequence may hold
   std::int32_t rope_length = 0;  // what rotations that depend on length take a sequence for, at least

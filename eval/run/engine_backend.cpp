@@ -1,6 +1,8 @@
 // The engine behind a run.
 #include "eval/run/engine_backend.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -8,6 +10,7 @@
 #include "engine/checkpoint/hub.h"
 #include "engine/checkpoint/identity.h"
 #include "engine/model/weights.h"
+#include "engine/runtime/usual_types.h"
 #include "eval/run/generate_batch.h"
 #include "eval/run/score_batch.h"
 #include "kernels/kernel_table.h"
@@ -46,6 +49,18 @@ std::vector<bool> allowed_ids(const Tokenizer& tokenizer, std::int32_t vocab) {
   return allowed;
 }
 
+void describe_forms(const EngineOptions& options, BackendInfo& info) {
+  const bool quantised = options.load.quantise.has_value();
+  info.weights = quantised ? kernels::weight_type_name(*options.load.quantise) : "native";
+  info.compute = kernels::compute_name(options.compute);
+  info.cache = kernels::kv_type_name(options.kv_type);
+  std::vector<std::string> parts;
+  if (quantised) parts.push_back("weights_" + info.weights);
+  if (options.compute != usual_compute(quantised)) parts.push_back("compute_" + info.compute);
+  if (options.kv_type != usual_kv_type(options.compute)) parts.push_back("cache_" + info.cache);
+  info.forms = fmt::format("{}", fmt::join(parts, "__"));
+}
+
 // What records say of a model, weights and machine apart.
 BackendInfo outline_info(const std::string& model, const ModelSpec& spec, const ModelText& text,
                          const EngineOptions& options) {
@@ -54,8 +69,7 @@ BackendInfo outline_info(const std::string& model, const ModelSpec& spec, const 
   info.family = spec.family;
   info.engine_version = options.engine_version;
   info.router = options.router;
-  info.compute = "f32";
-  info.weights = "native";
+  describe_forms(options, info);
   info.context = options.context > 0 ? options.context : spec.max_positions;
   if (options.sequences <= 1) info.mode = "latency";
   if (std::ranges::any_of(spec.ropes, &RopeSpec::depends_on_length)) info.rope_length = options.rope_length;
@@ -71,7 +85,7 @@ class EngineBackend final : public Backend {
     const std::filesystem::path directory = resolve_model(model);
     // Before the weights: a missing file should not cost a long load.
     text_ = std::make_unique<ModelText>(directory, models::describe(directory).spec, options.text);
-    LoadOptions load;
+    LoadOptions load = options.load;
     load.team = &team_;
     load.progress = [&](std::int64_t done, std::int64_t total) {
       if (options.loading)
@@ -79,6 +93,8 @@ class EngineBackend final : public Backend {
     };
     model_ = models::load_model(directory, load, override_of(options.router));
     Executor::Options executor;
+    executor.compute = options.compute;
+    executor.kv_type = options.kv_type;
     executor.rope_length = options.rope_length;
     if (options.routing_window > 0 && routes(model_->spec())) {
       routing_ = std::make_unique<RoutingStats>(model_->spec(), options.routing_window);
@@ -86,7 +102,8 @@ class EngineBackend final : public Backend {
     }
     executor_ = std::make_unique<Executor>(model_, team_, executor);
     info_ = outline_info(model, model_->spec(), *text_, options);
-    info_.model_hash = checkpoint_hash(model_->checkpoint(), static_cast<unsigned>(team_.size()));
+    info_.model_hash =
+        kept_checkpoint_hash(model_->checkpoint(), options.hash_folder, static_cast<unsigned>(team_.size()));
     info_.kernels = executor_->kernels().name;
     info_.machine = machine_name();
     info_.threads = team_.size();
@@ -160,7 +177,9 @@ std::unique_ptr<Backend> open_model(const std::string& model, const EngineOption
 ModelOutline open_outline(const std::string& model, const EngineOptions& options) {
   const std::filesystem::path directory = resolve_model(model);
   ModelOutline outline;
-  outline.spec = models::describe(directory, override_of(options.router)).spec;
+  models::Description description = models::describe(directory, override_of(options.router));
+  outline.spec = std::move(description.spec);
+  outline.stored = description.stored;
   outline.backend = std::make_unique<OutlineBackend>(model, directory, outline.spec, options);
   return outline;
 }

@@ -3,13 +3,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "engine/model/spec.h"
+#include "engine/runtime/inspect.h"
+#include "engine/runtime/model.h"
 #include "eval/run/backend.h"
 #include "eval/run/model_text.h"
+#include "kernels/compute.h"
+#include "kernels/kv_block.h"
 
 namespace moe::eval {
 
@@ -21,6 +26,10 @@ struct EngineOptions {
   bool share_prefix = true;    // compute what prompts begin with once
   std::size_t kv_bytes = 0;    // memory for keys and values; 0: half of what the machine has free
   TextOptions text;
+  LoadOptions load;  // form and place of the weights; team and progress are the backend's own
+  kernels::Compute compute = kernels::Compute::f32;
+  kernels::KvType kv_type = kernels::KvType::f32;
+  std::filesystem::path hash_folder;  // where the hash of the model's files is kept; empty: it is computed
   RouterSetting router;
   std::int32_t rope_length = 0;  // rotations that depend on a sequence's length take it as at least this
   std::int32_t routing_window = 0;  // tokens of a working set in the routing statistics; 0: no statistics
@@ -36,6 +45,7 @@ std::unique_ptr<Backend> open_model(const std::string& model, const EngineOption
 // throws.
 struct ModelOutline {
   ModelSpec spec;
+  StoredTypes stored;
   std::unique_ptr<Backend> backend;
 };
 ModelOutline open_outline(const std::string& model, const EngineOptions& options);

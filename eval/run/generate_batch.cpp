@@ -205,7 +205,7 @@ class Scheduler {
     one.token = one.sampler.next(logits, one.sequence.tokens());
     if (one.drawn.empty()) one.first = Clock::now();
     one.drawn.push_back(one.token);
-    if (std::ranges::find(rules_.stop_ids, one.token) != rules_.stop_ids.end()) {
+    if (!one.job->ignore_stops && std::ranges::find(rules_.stop_ids, one.token) != rules_.stop_ids.end()) {
       one.reply.push_end();
       one.end = "stop";
     } else if (!one.reply.push(one.token)) {

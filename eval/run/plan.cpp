@@ -45,6 +45,7 @@ std::string item_key(const Condition& condition, const Item& item) {
     key["prompt"] = job.prompt;
     key["max_tokens"] = job.max_tokens;
     key["stop"] = job.stop;
+    if (job.ignore_stops) key["ignore_stops"] = true;
     key["temperature"] = s.temperature;
     if (s.temperature > 0) key["sampling"] = {s.top_k, s.top_p, s.min_p, s.seed};
     key["frequency_penalty"] = s.frequency_penalty;
@@ -55,6 +56,7 @@ std::string item_key(const Condition& condition, const Item& item) {
   }
   if (backend.router.experts_per_token) key["experts_per_token"] = *backend.router.experts_per_token;
   if (backend.router.renormalise) key["renormalise"] = *backend.router.renormalise;
+  if (backend.cache != "f32") key["cache"] = backend.cache;
   if (backend.rope_length > 0) key["rope_length"] = backend.rope_length;
   // One item at a time changes no bit of an answer. But its times are the figure that is asked for, and those of a
   // batch must not stand in for them, nor the other way round.
@@ -71,6 +73,8 @@ std::string variant_of(const Strategy& strategy, const RunOptions& options, cons
   }
   if (router.experts_per_token) parts.push_back(fmt::format("experts_{}", *router.experts_per_token));
   if (router.renormalise) parts.emplace_back(*router.renormalise ? "renormalised" : "not_renormalised");
+  if (strategy.kind == Kind::generate && options.ignore_stops) parts.emplace_back("ignore_stops");
+  if (!backend.forms.empty()) parts.push_back(backend.forms);
   if (backend.rope_length > 0) parts.push_back(fmt::format("rope_length_{}", backend.rope_length));
   return fmt::format("{}", fmt::join(parts, "__"));
 }
@@ -105,7 +109,8 @@ Job make_job(const Strategy& strategy, const Prompt& prompt, const RunOptions& o
   job.prompt = encode_prompt(rules, prompt.text, prompt.chat);
   if (prompt.chat) job.prompt_text = prompt.text;
   job.max_tokens = options.max_tokens.value_or(strategy.max_tokens);
-  job.stop = strategy.stop;
+  job.ignore_stops = options.ignore_stops;
+  if (!job.ignore_stops) job.stop = strategy.stop;
   job.sampling = options.sampling;
   job.sampling.seed = options.seed + static_cast<std::uint64_t>(repeat);
   return job;
@@ -142,6 +147,7 @@ std::unique_ptr<Condition> plan(const Task& task, const Strategy& strategy, cons
   facts.task_hash = task.hash;
   facts.data_file = condition->data.file;
   facts.data_hash = condition->data.hash;
+  facts.ignore_stops = strategy.kind == Kind::generate && options.ignore_stops;
   facts.chat = builder.chat();
   facts.fewshot = builder.fewshot();
   facts.seed = options.seed;

@@ -162,9 +162,15 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
                       {"target", sha256_hex(item.prompt.target)}};
   if (const auto* job = std::get_if<GenerateJob>(&item.job)) {
     const Sampling& s = job->sampling;
-    record["sampling"] = {{"temperature", s.temperature}, {"top_k", s.top_k}, {"top_p", s.top_p}, {"min_p", s.min_p},
-                          {"frequency_penalty", s.frequency_penalty}, {"seed", s.seed},
-                          {"max_tokens", job->max_tokens}, {"stop", job->stop}};
+    record["sampling"] = {{"temperature", s.temperature},
+                          {"top_k", s.top_k},
+                          {"top_p", s.top_p},
+                          {"min_p", s.min_p},
+                          {"frequency_penalty", s.frequency_penalty},
+                          {"seed", s.seed},
+                          {"max_tokens", job->max_tokens},
+                          {"stop", job->stop},
+                          {"ignore_stops", job->ignore_stops}};
   } else {
     record["sampling"] = Json();
   }
@@ -173,6 +179,7 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
                    {"threads", backend.threads},
                    {"compute", backend.compute},
                    {"weights", backend.weights},
+                   {"cache", backend.cache},
                    {"machine", backend.machine},
                    {"context", backend.context},
                    {"rope_length", backend.rope_length}};

@@ -61,6 +61,7 @@ struct RunFacts {
   // How the condition differs from its strategy's cap and the model's own routing ("max_tokens_64__experts_4"); empty:
   // in nothing.
   std::string variant;
+  bool ignore_stops = false;  // replies ran to their cap
   bool chat = false;
   int fewshot = 0;
   std::uint64_t seed = 0, fewshot_seed = 0;

@@ -178,15 +178,37 @@ Json moe_of(const FinishedCondition& finished) {
   const RunFacts& facts = finished.condition->facts;
   Json energy;
   if (s.with_energy > 0) energy = {{"joules", s.joules}, {"items", s.with_energy}, {"source", "rapl"}};
-  Json out = {{"task", facts.task}, {"strategy", facts.strategy}, {"variant", facts.variant}, {"mode", facts.backend.mode},
-          {"seed", facts.seed}, {"data_file", facts.data_file}, {"samples_an_item", s.samples},
-          {"scores", std::move(scores)}, {"items", s.items}, {"failed", s.failed}, {"reused", s.reused},
-          {"truncated", s.truncated}, {"empty", s.empty}, {"thought_unclosed", s.unclosed}, {"tied", s.tied},
-          {"tokens", {{"prompt", s.prompt_tokens}, {"shared", s.shared_tokens}, {"thought", s.thought_tokens}, {"answer", s.answer_tokens}}},
-          {"cost", {{"executed", costs_totals(s.executed)}, {"as_if_alone", costs_totals(s.alone)},
-                    {"proxy_2n_active", s.proxies.twice_active}, {"proxy_2n_attention", s.proxies.with_attention},
-                    {"proxy_components", s.proxies.by_component}}},
-          {"seconds", s.item_seconds}};
+  Json out = {{"task", facts.task},
+              {"strategy", facts.strategy},
+              {"variant", facts.variant},
+              {"mode", facts.backend.mode},
+              {"weights", facts.backend.weights},
+              {"compute", facts.backend.compute},
+              {"cache", facts.backend.cache},
+              {"ignore_stops", facts.ignore_stops},
+              {"seed", facts.seed},
+              {"data_file", facts.data_file},
+              {"samples_an_item", s.samples},
+              {"scores", std::move(scores)},
+              {"items", s.items},
+              {"failed", s.failed},
+              {"reused", s.reused},
+              {"truncated", s.truncated},
+              {"empty", s.empty},
+              {"thought_unclosed", s.unclosed},
+              {"tied", s.tied},
+              {"tokens",
+               {{"prompt", s.prompt_tokens},
+                {"shared", s.shared_tokens},
+                {"thought", s.thought_tokens},
+                {"answer", s.answer_tokens}}},
+              {"cost",
+               {{"executed", costs_totals(s.executed)},
+                {"as_if_alone", costs_totals(s.alone)},
+                {"proxy_2n_active", s.proxies.twice_active},
+                {"proxy_2n_attention", s.proxies.with_attention},
+                {"proxy_components", s.proxies.by_component}}},
+              {"seconds", s.item_seconds}};
   if (!energy.is_null()) out["energy"] = std::move(energy);
   return out;
 }
@@ -274,10 +296,18 @@ std::string write_results(const std::string& directory, const std::vector<Finish
   all["start_time"] = options.started;
   all["end_time"] = options.started + options.seconds;
   all["total_evaluation_time_seconds"] = fmt::format("{}", options.seconds);
-  all["moe"] = {{"env", {{"engine_version", backend.engine_version}, {"kernels", backend.kernels}, {"threads", backend.threads},
-                         {"compute", backend.compute}, {"weights", backend.weights}, {"machine", backend.machine}}},
-                {"memory", {{"after_load_rss_bytes", backend.after_load_rss_bytes}, {"peak_rss_bytes", peak_resident_bytes()}}},
-                {"tasks", std::move(ours)}};
+  all["moe"] = {
+      {"env",
+       {{"engine_version", backend.engine_version},
+        {"kernels", backend.kernels},
+        {"threads", backend.threads},
+        {"compute", backend.compute},
+        {"weights", backend.weights},
+        {"cache", backend.cache},
+        {"machine", backend.machine}}},
+      {"memory",
+       {{"after_load_rss_bytes", backend.after_load_rss_bytes}, {"peak_rss_bytes", peak_resident_bytes()}}},
+      {"tasks", std::move(ours)}};
   const std::string path = fmt::format("{}/results_{}.json", directory, stamp);
   write_file_atomically(path, python_dump(all) + "\n");
   return path;

@@ -25,6 +25,7 @@ struct RunOptions {
   std::uint64_t seed = 42;                    // sampling, and the order of choices
   std::vector<std::string> extractors;        // replaces the strategy's chains; empty: its own
   std::optional<int> max_tokens;              // replaces the strategy's cap
+  bool ignore_stops = false;                  // replies run to their cap: for measuring time, not accuracy
   Sampling sampling;
   int repeats = 1;                            // samples of each item
 };

@@ -248,6 +248,27 @@ TEST_P(Batch, SamplesOfOnePromptShareIt) {
   }
 }
 
+// For measuring time: a reply runs to its cap whatever it says.
+TEST(BatchStops, MayBeIgnored) {
+  const auto model = model_named("llama-f32");
+  kernels::ThreadTeam team(1);
+  Executor executor(model, team);
+  ReplyRules rules;
+  rules.tokenizer = word_tokenizer(model->spec().vocab);
+  for (int id = 0; id < model->spec().vocab; ++id) rules.stop_ids.push_back(id);
+  GenerateJob job;
+  job.prompt = some_ids(7, 1, 100);
+  job.max_tokens = 5;
+  std::vector<Job> jobs = {job, job};
+  std::get<GenerateJob>(jobs[1]).ignore_stops = true;
+  const auto results = collect(
+      2, [&](const auto& done) { generate_batch(executor, team, jobs, rules, options_of(2, false), done); });
+  EXPECT_EQ(results[0].finish_reason, "stop");
+  EXPECT_EQ(results[0].answer_tokens, 1U);
+  EXPECT_EQ(results[1].finish_reason, "length");
+  EXPECT_EQ(results[1].answer_tokens, 5U);
+}
+
 // Work that does not fit waits; what can never fit is refused by itself.
 TEST(BatchMemory, AdmitsWorkInsteadOfDying) {
   const auto model = model_named("llama-f32");

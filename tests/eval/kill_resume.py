@@ -36,6 +36,7 @@ def main():
         sys.exit(77)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with tempfile.TemporaryDirectory() as scratch:
+        os.environ["XDG_CACHE_HOME"] = scratch + "/cache"  # the user's own stays as it is
         whole, pieces = scratch + "/whole", scratch + "/pieces"
         sweep = pathlib.Path(scratch) / "sweep.json"
         sweep.write_text(json.dumps({"models": models, "tasks": ["arc_challenge", "gsm8k:zero_shot"], "max_tokens": [6, 12],

@@ -239,6 +239,22 @@ TEST(Run, StopIdsAndATightWindowAreOtherItems) {
   EXPECT_EQ(bench.run_once(model, "gsm8k", "zero_shot").reused, 0u);
 }
 
+// Weights, arithmetic and cache change likelihoods, and the name says which they were.
+TEST(Run, OtherFormsAreOtherItems) {
+  Bench bench;
+  FakeBackend model;
+  bench.run_once(model, "gsm8k", "zero_shot");
+  model.info_.cache = "q8";
+  model.info_.forms = "cache_q8";
+  const Summary summary = bench.run_once(model, "gsm8k", "zero_shot");
+  EXPECT_EQ(summary.reused, 0U);
+  EXPECT_EQ(bench.run_once(model, "gsm8k", "zero_shot").reused, 3U);
+  const std::vector<Json> records = bench.records();
+  EXPECT_EQ(records[0]["env"]["cache"], "f32");
+  EXPECT_EQ(records[3]["env"]["cache"], "q8");
+  EXPECT_EQ(records[3]["variant"], "cache_q8");
+}
+
 TEST(Run, EnergyAddsUpAndIsAbsentWhereNotMeasured) {
   Bench bench;
   FakeBackend model;

@@ -93,6 +93,38 @@ def routing(scratch):
     check("none" in lost.stderr and not records(scratch / "other"), "a file that cannot be written is known before anything runs")
 
 
+def forms(scratch):
+    """Weights, arithmetic and cache as axes; stops ignored."""
+    base = ["-m", MODEL, "--data", DATA, "--tasks", "arc_challenge,gsm8k:zero_shot", "--limit", 3, "--max-tokens", 5, "-t", 1]
+    axes = ["--weights", "native,q8", "--cache-type", "own,q8"]
+    checked = run(*base, *axes, "--compute", "own,int8", command="validate").stdout
+    run(*base, *axes, "-o", scratch / "out")
+    names = ["", "__cache_q8", "__weights_q8", "__weights_q8__cache_q8"]
+    (scores,) = results(scratch / "out").values()
+    check(sorted(scores) == sorted(label + name for name in names for label in ("arc_challenge", "gsm8k__zero_shot__max_tokens_5")),
+          "each form has a name")
+    found = records(scratch / "out").values()
+    kinds = {(r["env"]["weights"], r["env"]["compute"], r["env"]["cache"]) for r in found}
+    check(kinds == {("native", "f32", "f32"), ("native", "f32", "q8"), ("q8", "int8", "bf16"), ("q8", "int8", "q8")}, kinds)
+    likelihoods = {tuple(r["loglikelihoods"]) for r in found if r["task"] == "arc_challenge" and r["doc_id"] == 0}
+    check(len(found) == 24 and len(likelihoods) == 4, "every form has likelihoods of its own")
+    for name in names[:1] + names[2:3]:
+        check(f"gsm8k__zero_shot__max_tokens_5{name}: 3 items" in checked, f"validate plans the forms: {checked}")
+    again = run(*base, "--weights", "q8", "--compute", "int8", "--packed-cache", scratch / "packed", "-o", scratch / "out")
+    check("stand in the journal already" in again.stderr, "what is usual may be said, and packed files change nothing")
+    check(list((scratch / "packed").iterdir()), "the packed file is there")
+    run(*base, "--weights", "q8", "--packed-cache", scratch / "packed", "-o", scratch / "mapped")
+    mapped = essence(scratch / "mapped")
+    check(all(essence(scratch / "out")[key] == record for key, record in mapped.items()) and mapped, "to the bit alike from a packed file")
+    check(list((scratch / "cache" / "moe" / "hashes").iterdir()), "the hash of the model's files is kept")
+    run(*base, "--weights", "q5", "-o", scratch / "out", code=2)
+    timed = run(*base, "--ignore-stops", "-o", scratch / "timed")
+    check("stops were IGNORED" in timed.stdout and "CUT OFF" not in timed.stdout, "ignored stops are loud")
+    replies = [r for r in records(scratch / "timed").values() if r["task"] == "gsm8k"]
+    check(all(r["finish_reason"] == "length" and r["tokens"]["answer"] + r["tokens"]["thought"] == 5 for r in replies), "replies run to their cap")
+    check(all(r["sampling"]["ignore_stops"] and r["variant"] == "max_tokens_5__ignore_stops" for r in replies), "and say so")
+
+
 def one_model(scratch):
     small = ["-m", MODEL, "--data", DATA, "--max-tokens", 6]
     base = [*small, "-c", 1024]
@@ -139,8 +171,9 @@ def main():
     if not (os.path.isdir(MODEL) and os.path.isdir(DATA)):
         print("skipped: needs a model and the public data sets")
         sys.exit(77)
-    for part in (sweeps, routing, one_model):
+    for part in (sweeps, routing, forms, one_model):
         with tempfile.TemporaryDirectory() as scratch:
+            os.environ["XDG_CACHE_HOME"] = scratch + "/cache"  # the user's own stays as it is
             part(pathlib.Path(scratch))
     print("sweeps, lists, samples and latency as expected")
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "engine/runtime/model.h"
 #include "kernels/compute.h"
@@ -31,6 +32,16 @@ struct LoadFlags {
 // outlive `app`.
 void add_load_flags(CLI::App& app, LoadFlags& flags);
 
+// The same where --weights, --compute and --cache-type take several values, as axes of a sweep; "own": what
+// suits the others.
+struct LoadAxes {
+  std::vector<std::string> weights{"native"}, compute{"own"}, cache_type{"own"};
+  LoadFlags place;  // the other flags
+};
+void add_load_axes(CLI::App& axes, CLI::App& places, LoadAxes& flags);
+// Every combination, each once by what it comes to.
+std::vector<LoadFlags> combinations(const LoadAxes& axes);
+
 // --rope-length.
 void add_rope_length_flag(CLI::App& app, std::int32_t& tokens);
 
@@ -38,9 +49,9 @@ void add_rope_length_flag(CLI::App& app, std::int32_t& tokens);
 LoadOptions load_options(const LoadFlags& flags);
 // The type that --weights quantises to; nothing for native.
 std::optional<kernels::WeightType> quantised_type(std::string_view weights);
-// f32 for native weights and int8 for quantised ones, unless --compute says otherwise.
+// usual_compute, unless --compute says otherwise.
 kernels::Compute compute_of(const LoadFlags& flags);
-// What keys and values are kept as: f32 where products compute in f32, else bf16, unless --cache-type says otherwise.
+// usual_kv_type, unless --cache-type says otherwise.
 kernels::KvType kv_type_of(const LoadFlags& flags);
 
 // Where programs keep what can be made again: $XDG_CACHE_HOME/moe, else ~/.cache/moe; empty where neither is

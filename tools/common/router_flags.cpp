@@ -29,7 +29,11 @@ void add_routing_stats_flags(CLI::App& group, RoutingStatsFlags& flags) {
 }
 
 void write_routing_stats(const RoutingStats& stats, const std::string& file) {
-  write_file_atomically(file, routing_json(stats).dump(1) + "\n");
+  write_file_atomically(file, routing_json(stats).dump() + "\n");
+}
+
+void check_writable(const RoutingStatsFlags& flags) {
+  if (!flags.file.empty()) AtomicFile probe(flags.file);
 }
 
 }  // namespace moe::tools

@@ -20,6 +20,8 @@ struct RoutingStatsFlags {
 // --routing-stats and --routing-window.
 void add_routing_stats_flags(CLI::App& group, RoutingStatsFlags& flags);
 
+// Throws Error (io) where the file cannot be made: that should not cost a long run.
+void check_writable(const RoutingStatsFlags& flags);
 // Writes docs/routing.md's JSON.
 void write_routing_stats(const RoutingStats& stats, const std::string& file);
 

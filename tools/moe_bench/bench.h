@@ -19,7 +19,7 @@ struct BenchOptions {
   std::vector<std::int32_t> prompts{512}, generated{128}, depths{0}, batches{1}, threads;
   std::vector<std::string> prompt_and_generated;  // "P,N"
   std::vector<std::string> weights{"native"};
-  std::vector<kernels::Compute> computes{kernels::Compute::f32};
+  std::vector<kernels::Compute> computes;  // empty: what is usual beside the weights
   std::int32_t chunk = 512;
   std::int32_t repetitions = 5;
   bool shared_prefix = false, warm_up = true, breakdown = false;
@@ -66,6 +66,7 @@ struct BenchResult {
   bool random = false;
   std::string weights, kernels;
   kernels::Compute compute = kernels::Compute::f32;   // as asked for
+  kernels::KvType cache = kernels::KvType::f32;       // what keys and values are kept as
   kernels::Compute products = kernels::Compute::f32;  // what the layers' matrices really compute in
   int threads = 0;
   std::int32_t chunk = 0;

@@ -57,10 +57,12 @@ void describe_flags(CLI::App& app, BenchOptions& o) {
       ->delimiter(',')
       ->check(CLI::IsMember({"native", "q8", "q4"}))
       ->capture_default_str();
-  app.add_option("--compute", o.computes, "Arithmetic of the matrix products: f32, bf16, int8")
+  app.add_option(
+         "--compute", o.computes,
+         "Arithmetic of the matrix products: f32, bf16, int8 (default: f32 for native weights, int8 for q8 "
+         "and q4); keys and values are kept in f32 beside f32, else in bf16")
       ->delimiter(',')
-      ->transform(CLI::CheckedTransformer(kComputes))
-      ->default_str("f32");
+      ->transform(CLI::CheckedTransformer(kComputes));
   app.add_option("-r,--repetitions", o.repetitions, "Times each test is run")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

@@ -81,6 +81,7 @@ json result_json(const BenchResult& r) {
           {"weights", r.weights},
           {"compute", kernels::compute_name(r.compute)},
           {"products", kernels::compute_name(r.products)},
+          {"cache", kernels::kv_type_name(r.cache)},
           {"kernels", r.kernels},
           {"threads", r.threads},
           {"chunk", r.chunk},

@@ -10,6 +10,7 @@
 #include "engine/checkpoint/config.h"
 #include "engine/checkpoint/hub.h"
 #include "engine/runtime/synthetic_weights.h"
+#include "engine/runtime/usual_types.h"
 #include "models/registry.h"
 #include "tools/common/interrupt.h"
 #include "tools/common/load_flags.h"
@@ -172,12 +173,15 @@ bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::strin
   kernels::ThreadTeam team(threads);
   Limits limits = measure_limits(table, team, bandwidth_bytes(*loaded.model));
   bool complete = true;
-  for (const kernels::Compute compute : o.computes) {
+  std::vector<kernels::Compute> computes = o.computes;
+  if (computes.empty()) computes.push_back(usual_compute(weights != "native"));
+  for (const kernels::Compute compute : computes) {
     Profile profile;
     Executor::Options options;
     options.kernels = &table;
     options.profile = &profile;
     options.compute = compute;
+    options.kv_type = usual_kv_type(compute);
     Executor executor(loaded.model, team, options);
     for (const BenchTest& test : planned_tests(o)) {
       BenchResult result;
@@ -188,6 +192,7 @@ bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::strin
       result.random = loaded.random;
       result.weights = weights;
       result.compute = compute;
+      result.cache = options.kv_type;
       result.products = kernels::product_compute(loaded.model->layers[0].attention.in.type(), compute);
       result.kernels = table.name;
       result.threads = team.size();

@@ -10,9 +10,7 @@ namespace moe::tools {
 
 using namespace moe::eval;
 
-RoutingReport::RoutingReport(const RoutingStatsFlags& flags) : flags_(flags) {
-  if (!flags.file.empty()) AtomicFile probe(flags.file);
-}
+RoutingReport::RoutingReport(const RoutingStatsFlags& flags) : flags_(flags) { check_writable(flags); }
 
 void RoutingReport::add(const Condition& condition, const Summary& summary, Backend& backend) {
   RoutingStats* stats = backend.routing();
@@ -33,7 +31,7 @@ void RoutingReport::add(const Condition& condition, const Summary& summary, Back
     cell["variant"] = condition.facts.variant;
     cell["items"] = ran;
     cells_.push_back(std::move(cell));
-    write_file_atomically(flags_.file, nlohmann::json{{"cells", cells_}}.dump(1) + "\n");
+    write_file_atomically(flags_.file, nlohmann::json{{"cells", cells_}}.dump() + "\n");
   }
   stats->clear();
 }

@@ -50,11 +50,7 @@ std::unique_ptr<Backend> open_or_clean_up(const std::string& model, const Engine
   }
 }
 
-std::unique_ptr<Backend> load(const std::string& model, const RouterSetting& router, const RunFlags& flags,
-                              const std::string& journal) {
-  EngineOptions engine = flags.engine;
-  engine.engine_version = std::string(version());
-  engine.router = router;
+std::unique_ptr<Backend> load(const std::string& model, EngineOptions engine, const std::string& journal) {
   std::unique_ptr<Progress> bar;
   engine.loading = [&](std::uint64_t done, std::uint64_t total) {
     stop_if_interrupted("loading the model");
@@ -81,10 +77,18 @@ class ModelRun {
   // Returns an exit code.
   int run() {
     const std::vector<RouterSetting> routers = routers_of(model_, flags_);
-    for (std::size_t r = 0; r < routers.size() && !interrupted_; ++r) {
-      run_session(routers[r], routers.size() == 1 ? "" : fmt::format(" ({} of {})", r + 1, routers.size()));
+    const std::size_t sessions = flags_.forms.size() * routers.size();
+    std::size_t at = 0;
+    for (const LoadFlags& form : flags_.forms) {
+      for (const RouterSetting& router : routers) {
+        if (interrupted_) break;
+        run_session(engine_options(flags_, form, router),
+                    sessions == 1 ? "" : fmt::format(" ({} of {})", ++at, sessions));
+      }
     }
-    fmt::print("{} ({}, {} threads, {}, {})\n{}", model_, info_.kernels, info_.threads, info_.compute,
+    // Where there are several forms, the names of the results tell them apart.
+    fmt::print("{} ({}, {} threads, {}{})\n{}", model_, info_.kernels, info_.threads,
+               flags_.forms.size() > 1 ? "" : fmt::format("weights {}, {}, ", info_.weights, info_.compute),
                info_.mode == "latency" ? "one item at a time" : "in batches", result_table(finished_));
     if (interrupted_) {
       fmt::print(stderr, "moe-eval: interrupted; the same command goes on from {}\n", journal_->path());
@@ -106,9 +110,9 @@ class ModelRun {
   }
 
  private:
-  // Everything under one setting of the router, with the model loaded once.
-  void run_session(const RouterSetting& router, const std::string& which) {
-    const std::unique_ptr<Backend> backend = load(model_, router, flags_, journal_->path());
+  // Everything under one form of weights and one setting of the router, with the model loaded once.
+  void run_session(const EngineOptions& engine, const std::string& which) {
+    const std::unique_ptr<Backend> backend = load(model_, engine, journal_->path());
     info_ = backend->info();
     journal_->check_model(info_);
     const std::size_t first = conditions_.size();
@@ -117,8 +121,9 @@ class ModelRun {
     for (std::size_t i = first; i < conditions_.size(); ++i) {
       const ConditionWork work = condition_work(*conditions_[i], flags_.engine.share_prefix);
       // Most replies end long before their cap.
-      table.add(conditions_[i]->label, work.items, conditions_[i]->strategy->kind == Kind::loglikelihood,
-                work.prefill + work.decode / 2);
+      const bool uncut =
+          conditions_[i]->strategy->kind == Kind::loglikelihood || conditions_[i]->facts.ignore_stops;
+      table.add(conditions_[i]->label, work.items, uncut, work.prefill + work.decode / 2);
     }
     for (std::size_t i = first; i < conditions_.size() && !interrupted_; ++i)
       run_condition(*conditions_[i], *backend, table, i - first);

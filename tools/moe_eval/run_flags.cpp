@@ -9,7 +9,6 @@
 #include "engine/base/error.h"
 #include "eval/util/json.h"
 #include "eval/util/text_file.h"
-#include "tools/common/load_flags.h"
 
 namespace moe::tools {
 
@@ -172,6 +171,10 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
   app.add_flag("--latency", f.latency,
                "One item at a time and nothing shared, as latency is measured; recorded, and never mixed "
                "with records of batches");
+  app.add_flag(
+      "--ignore-stops", f.run.ignore_stops,
+      "Every reply runs to its cap, for measuring time: its accuracy means nothing; recorded, and part of "
+      "the result's name");
   app.add_flag("--no-share-prefix", f.no_share, "Compute what prompts begin with for each of them");
   app.add_option(
       "--kv-memory", f.kv_memory,
@@ -184,12 +187,6 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
                  "Whether the model thinks before it answers: on, off, or the template's default")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->capture_default_str();
-  app.add_option("--compute", f.compute, "Arithmetic of the matrix products")
-      ->check(CLI::IsMember({"f32"}))
-      ->capture_default_str();
-  app.add_option("--weights", f.weights, "Form of the weights in memory")
-      ->check(CLI::IsMember({"native"}))
-      ->capture_default_str();
   auto* axes = app.add_option_group(
       "Axes of a sweep",
       "Each takes several values, separated by commas; \"own\" is the strategy's or the model's own.");
@@ -198,6 +195,7 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
   axes->add_option("--renormalise,--renormalize", f.renormalise,
                    "Whether the chosen experts' weights are made to sum to 1: on, off")
       ->delimiter(',');
+  add_load_axes(*axes, *app.add_option_group("Weights on disk and in memory"), f.load);
   add_routing_stats_flags(*app.add_option_group("Statistics of the router", "One file for all conditions."),
                           f.routing_stats);
 }
@@ -245,6 +243,7 @@ void settle(RunFlags& flags, const TaskRegistry& registry) {
   if (flags.no_chat) flags.run.prompt.chat = 0;
   flags.run.data = data_directories(flags.selection.data);
   settle_axes(flags);
+  flags.forms = combinations(flags.load);
   settle_items(flags, registry);
 }
 

@@ -8,6 +8,7 @@
 
 #include "eval/run/engine_backend.h"
 #include "eval/run/runner.h"
+#include "tools/common/load_flags.h"
 #include "tools/common/router_flags.h"
 #include "tools/moe_eval/selection.h"
 
@@ -19,18 +20,20 @@ struct RunFlags {
   Selection selection;
   eval::RunOptions run;
   eval::EngineOptions engine;
-  std::string output = "moe-eval-results", compute = "f32", weights = "native", kv_memory;
+  std::string output = "moe-eval-results", kv_memory;
   std::vector<std::string> items;
   std::size_t limit = 0;
   RoutingStatsFlags routing_stats;
   // Axes of a sweep; "own": as the strategy or the model has it.
   std::vector<std::string> max_tokens, experts_per_token, renormalise;
+  LoadAxes load;
   bool latency = false, no_share = false;
   bool chat = false, no_chat = false;
 
   // What the axes come to; filled in by settle().
   std::vector<std::optional<int>> caps;
   std::vector<eval::RouterSetting> routers;
+  std::vector<LoadFlags> forms;
 };
 
 void add_run_flags(CLI::App& app, RunFlags& flags);

@@ -32,6 +32,19 @@ std::vector<Asked> asked_conditions(const Chosen& chosen, const RunFlags& flags)
   return out;
 }
 
+EngineOptions engine_options(const RunFlags& flags, const LoadFlags& form, const RouterSetting& router) {
+  EngineOptions engine = flags.engine;
+  engine.engine_version = std::string(version());
+  engine.load = load_options(form);
+  engine.load.note = [](const std::string& text) { print_warning("moe-eval", text); };
+  engine.compute = compute_of(form);
+  engine.kv_type = kv_type_of(form);
+  if (const std::filesystem::path cache = cache_folder(); !cache.empty())
+    engine.hash_folder = cache / "hashes";
+  engine.router = router;
+  return engine;
+}
+
 std::vector<RouterSetting> routers_of(const std::string& model, const RunFlags& flags) {
   std::vector<RouterSetting> out;
   bool warned = false;

@@ -25,6 +25,10 @@ struct Asked {
 // a strategy's own cap may also be listed by its number.
 std::vector<Asked> asked_conditions(const Chosen& chosen, const RunFlags& flags);
 
+// How the engine is to run one session: these weights, this router.
+eval::EngineOptions engine_options(const RunFlags& flags, const LoadFlags& form,
+                                   const eval::RouterSetting& router);
+
 // What of the asked router settings changes this model, each once. In a sweep over several models a dense one
 // runs as it is, with a warning; alone it is refused: Error (usage).
 std::vector<eval::RouterSetting> routers_of(const std::string& model, const RunFlags& flags);

@@ -84,7 +84,12 @@ std::string result_table(const std::vector<FinishedCondition>& conditions) {
       if (energy) rows.back().push_back(s.with_energy == 0 ? "-" : fmt::format("{:.1f}", s.joules / static_cast<double>(s.with_energy)));
     }
     const std::string& name = finished.condition->label;
-    if (share(s.truncated, ran) > kLoudTruncation) {
+    if (finished.condition->facts.ignore_stops) {
+      loud += fmt::format(
+          "*** {}: stops were IGNORED, so that every reply ran to its cap: these are times, and the "
+          "accuracy means nothing\n",
+          name);
+    } else if (share(s.truncated, ran) > kLoudTruncation) {
       loud += fmt::format("*** {}: {} of {} answers were CUT OFF at the token cap; the accuracy measures the cap as well "
                           "(raise it with --max-tokens)\n", name, s.truncated, ran);
     }

@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
+#include <map>
 #include <memory>
 
 #include "engine/base/error.h"
-#include "engine/checkpoint/hub.h"
 #include "engine/runtime/inspect.h"
 #include "eval/run/engine_backend.h"
 #include "eval/run/work.h"
@@ -63,47 +62,54 @@ void check_without_model(const Task& task, const Strategy& strategy, const RunOp
 
 // What this machine can do, measured for a moment.
 struct Machine {
-  double flops = 0, bandwidth = 0;  // a second
+  std::map<kernels::Compute, double> flops;  // a second
+  double bandwidth = 0;                      // bytes a second
   int threads = 0;
 };
 
-Machine measure_machine(int threads) {
+Machine measure_machine(int threads, const std::vector<LoadFlags>& forms) {
   kernels::ThreadTeam team(threads);
   const kernels::KernelTable& table = kernels::select_kernels();
-  return {kernels::measure_compute_peak(table, team, kernels::Compute::f32, 0.15),
-          kernels::measure_read_bandwidth(table, team, std::int64_t{192} << 20, 0.3), team.size()};
+  Machine machine;
+  for (const LoadFlags& form : forms) {
+    double& flops = machine.flops[compute_of(form)];
+    if (flops == 0) flops = kernels::measure_compute_peak(table, team, compute_of(form), 0.15);
+  }
+  machine.bandwidth = kernels::measure_read_bandwidth(table, team, std::int64_t{192} << 20, 0.3);
+  machine.threads = team.size();
+  return machine;
 }
 
-// Bytes of the weights on disk, about what they take in memory; 0 where only the description is there.
-std::uint64_t weight_bytes(const std::string& model) {
-  std::uint64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(resolve_model(model))) {
-    if (entry.path().extension() == ".safetensors") bytes += entry.file_size();
-  }
-  return bytes;
+const WeightForm& weight_form(const LoadFlags& form) {
+  return *std::ranges::find(kWeightForms, std::string_view(form.weights), &WeightForm::name);
 }
 
 class ModelCheck {
  public:
   ModelCheck(const std::string& model, const RunFlags& flags, const Machine& machine)
-      : model_(model), flags_(flags), machine_(machine), weights_(weight_bytes(model)) {}
+      : model_(model), flags_(flags), machine_(machine) {}
 
   // Returns how many conditions cannot run.
   std::size_t run(const Chosen& chosen) {
     fmt::print("{}\n", model_);
     std::size_t faults = 0;
     bool show = chosen.size() == 1;
-    for (const RouterSetting& router : routers_of(model_, flags_)) {
-      EngineOptions engine = flags_.engine;
-      engine.router = router;
-      const ModelOutline outline = open_outline(model_, engine);
-      for (const Asked& asked : asked_conditions(chosen, flags_)) {
-        try {
-          check(*plan(*asked.task, *asked.strategy, asked.options(flags_), *outline.backend), outline,
-                std::exchange(show, false));
-        } catch (const Error& error) {
-          ++faults;
-          fmt::print("  {}: {}\n", label(*asked.task, *asked.strategy), error.what());
+    const std::vector<RouterSetting> routers = routers_of(model_, flags_);
+    for (const LoadFlags& form : flags_.forms) {
+      for (const RouterSetting& router : routers) {
+        const ModelOutline outline = open_outline(model_, engine_options(flags_, form, router));
+        session_ = {compute_of(form), kv_type_of(form),
+                    static_cast<std::uint64_t>(
+                        resident_weight_bytes(outline.spec, outline.stored, weight_form(form)))};
+        weights_ = std::max(weights_, session_.weights);
+        for (const Asked& asked : asked_conditions(chosen, flags_)) {
+          try {
+            check(*plan(*asked.task, *asked.strategy, asked.options(flags_), *outline.backend), outline,
+                  std::exchange(show, false));
+          } catch (const Error& error) {
+            ++faults;
+            fmt::print("  {}: {}\n", label(*asked.task, *asked.strategy), error.what());
+          }
         }
       }
     }
@@ -114,7 +120,7 @@ class ModelCheck {
  private:
   void check(const Condition& condition, const ModelOutline& outline, bool show) {
     const ConditionWork work = condition_work(condition, flags_.engine.share_prefix);
-    const double prompts = work.prefill / (kUsualShare * machine_.flops);
+    const double prompts = work.prefill / flops();
     const double replies = reply_seconds(work, outline.spec);
     fmt::print("  {}: {} items; prompts of {} to {} tokens, {} shared; {} FLOPs for prompts and choices",
                condition.label, work.items, work.shortest, work.longest, work.shared_tokens,
@@ -148,11 +154,13 @@ class ModelCheck {
     prompts_ += prompts;
     replies_ += replies;
     const std::size_t together = std::min(flags_.engine.sequences, work.items);
-    const auto one = static_cast<std::uint64_t>(
-        kv_cache_bytes(outline.spec, std::max<std::int64_t>(work.longest_sequence, 1), kChunk));
+    const auto one = static_cast<std::uint64_t>(kv_cache_bytes(
+        outline.spec, std::max<std::int64_t>(work.longest_sequence, 1), kChunk, session_.kv_type));
     kv_one_ = std::max(kv_one_, one);
     kv_all_ = std::max(kv_all_, one * together);
   }
+
+  double flops() const { return kUsualShare * machine_.flops.at(session_.compute); }
 
   static std::string shown_tokens(const Job& job) {
     if (const auto* score = std::get_if<ScoreJob>(&job)) {
@@ -170,10 +178,10 @@ class ModelCheck {
     const double together =
         static_cast<double>(std::min(flags_.engine.sequences, std::max<std::size_t>(work.items, 1)));
     const double steps = static_cast<double>(work.reply_tokens) / together;
-    const double keys = static_cast<double>(kv_token_bytes(spec, sizeof(float)).total()) *
-                        static_cast<double>(work.longest_sequence) * together;
-    return std::max(work.decode / (kUsualShare * machine_.flops),
-                    steps * (static_cast<double>(weights_) + keys) / (kUsualShare * machine_.bandwidth));
+    const double keys =
+        static_cast<double>(kv_cache_bytes(spec, work.longest_sequence, kChunk, session_.kv_type)) * together;
+    return std::max(work.decode / flops(), steps * (static_cast<double>(session_.weights) + keys) /
+                                               (kUsualShare * machine_.bandwidth));
   }
 
   void totals() const {
@@ -183,12 +191,12 @@ class ModelCheck {
     fmt::print("  time: about {} for prompts", format_duration(prompts_));
     if (replies_ > 0)
       fmt::print(", at most {} for replies (if each fills its cap)", format_duration(replies_));
-    fmt::print(" on {} threads in f32\n", machine_.threads);
+    fmt::print(" on {} threads\n", machine_.threads);
     fmt::print(
         "  memory: {} of weights, {} of keys and values for one item at its longest, {} for {} at once; {} "
         "are free\n",
-        weights_ > 0 ? format_bytes(weights_) : "unknown (no weights here)", format_bytes(kv_one_),
-        format_bytes(kv_all_), flags_.engine.sequences, format_bytes(free));
+        format_bytes(weights_), format_bytes(kv_one_), format_bytes(kv_all_), flags_.engine.sequences,
+        format_bytes(free));
     if (weights_ + kv_one_ > free)
       print_warning("moe-eval", fmt::format("{}: this does not fit into the free memory", model_));
     else if (kv_all_ > budget) {
@@ -202,7 +210,14 @@ class ModelCheck {
   const std::string& model_;
   const RunFlags& flags_;
   const Machine& machine_;
-  std::uint64_t weights_;
+  // How the conditions that are looked at now will run.
+  struct SessionForm {
+    kernels::Compute compute = kernels::Compute::f32;
+    kernels::KvType kv_type = kernels::KvType::f32;
+    std::uint64_t weights = 0;  // bytes in memory
+  };
+  SessionForm session_;
+  std::uint64_t weights_ = 0;  // of the largest form
   double prompts_ = 0, replies_ = 0;
   std::uint64_t kv_one_ = 0, kv_all_ = 0;
 };
@@ -227,7 +242,7 @@ int validate(CLI::App& app, RunFlags& flags) {
     return kFailure;
   }
   if (flags.models.empty()) return kDone;
-  const Machine machine = measure_machine(flags.engine.threads);
+  const Machine machine = measure_machine(flags.engine.threads, flags.forms);
   for (const std::string& model : flags.models) faults += ModelCheck(model, flags, machine).run(chosen);
   if (faults == 0) return kDone;
   print_error("moe-eval", fmt::format("{} conditions cannot run", faults));

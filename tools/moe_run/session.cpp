@@ -93,6 +93,7 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, Pe
   if (o.logprobs >= 0 && !o.json) throw Error(ErrorKind::usage, "--logprobs needs --json");
   if (!o.stop.empty() && !tokenizer_.get()) throw Error(ErrorKind::usage, "--stop needs a tokenizer, and the model directory has none");
   validate(o.sampling);
+  check_writable(o.routing_stats);
   model_ = load(directory, team_, o);
   const ModelSpec& spec = model_->spec();
   Executor::Options executor;

@@ -82,6 +82,19 @@ TEST_F(MoeBench, SharedPrefixChangesNothingButWhatTheSequencesHold) {
   EXPECT_EQ(apart[0]["cost"]["components"], shared[0]["cost"]["components"]);
 }
 
+TEST_F(MoeBench, ComputesInWhatIsUsualBesideTheWeights) {
+  const json usual = results("-m " + tiny() + " -p 8 -n 0 -r 1 --weights native,q8");
+  ASSERT_EQ(usual.size(), 2U);
+  EXPECT_EQ(usual[0]["compute"], "f32");
+  EXPECT_EQ(usual[0]["cache"], "f32");
+  EXPECT_EQ(usual[1]["compute"], "int8");
+  EXPECT_EQ(usual[1]["cache"], "bf16");
+  const json asked = results("-m " + tiny() + " -p 8 -n 0 -r 1 --weights q8 --compute f32,bf16");
+  ASSERT_EQ(asked.size(), 2U);
+  EXPECT_EQ(asked[0]["compute"], "f32");
+  EXPECT_EQ(asked[1]["compute"], "bf16");
+}
+
 TEST_F(MoeBench, TakesACheckpointOrMakesItUp) {
   const std::string model = fixture("golden/models/qwen3_moe-f32").string();
   const std::string rest = " -p 8 -n 0 -t 1 -r 1";

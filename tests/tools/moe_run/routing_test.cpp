@@ -66,6 +66,18 @@ TEST(MoeRunRouting, StatisticsAddUp) {
   EXPECT_EQ(r["output_ids"].size(), 3u);
 }
 
+TEST(MoeRunRouting, AFileThatCannotBeMadeIsKnownBeforeAnythingRuns) {
+  const TempDir folder;
+  const ProgramResult result =
+      run_in_shell(folder, "moe-run",
+                   "-m " + fixture("golden/models/qwen3_moe-f32").string() + " --prompt-ids " +
+                       folder.write("ids.json", "[3, 14]").string() + " -n 2 --json --routing-stats " +
+                       (folder / "none/x.json").string());
+  EXPECT_EQ(result.code, 1);
+  EXPECT_NE(result.err.find("none/x.json"), std::string::npos) << result.err;
+  EXPECT_EQ(result.out, "");
+}
+
 TEST(MoeRunRouting, CostsFollowTheNumberOfExperts) {
   const TempDir folder;
   const auto expert_work = [&](const std::string& flags) {
