@@ -125,6 +125,13 @@ TEST(MoeInspect, WindowsStopGrowing) {
   // A chunk of 64 and what the window keeps of the positions before: 31, hence one block more.
   EXPECT_EQ(r["memory"][2]["kv_bytes"], 96 * token);
   EXPECT_EQ(r["memory"][3]["kv_bytes"], 96 * token);
+  // Beside q8 and q4 the cache is in bf16 and products read int8.
+  EXPECT_EQ(r["memory"][3]["kv_bytes_quantised"], 96 * token / 2);
+  EXPECT_LT(r["memory"][3]["work_bytes_quantised"], r["memory"][3]["work_bytes"]);
+  EXPECT_EQ(r["memory"][3]["bytes"]["q8"].get<std::int64_t>() -
+                r["resident_weight_bytes"]["q8"].get<std::int64_t>(),
+            96 * token / 2 + r["memory"][3]["work_bytes_quantised"].get<std::int64_t>() +
+                r["memory"][3]["program_bytes"].get<std::int64_t>());
   EXPECT_EQ(r["memory"][3]["bytes"]["bf16"].get<std::int64_t>(),
             96 * token + r["memory"][3]["work_bytes"].get<std::int64_t>() + r["memory"][3]["program_bytes"].get<std::int64_t>() +
                 r["resident_weight_bytes"]["bf16"].get<std::int64_t>());
