@@ -232,7 +232,9 @@ kernels::PackedMatrix WeightReader::matrix(std::span<const WeightPart> parts, ke
       memory_ == nullptr ? kernels::PackedMatrix(type, rows, cols, order)
                          : kernels::PackedMatrix::over(memory_->take(kernels::packed_bytes(type, rows, cols, order)), type, rows, cols, order);
   // A slab at a time, and what it was made of given back: a large matrix must not be in memory twice.
-  const std::int64_t slab = std::max<std::int64_t>(1, kSlabBytes / packed.tile_bytes());
+  // By the larger of the two: what is quantised takes a multiple of its packed bytes in the file.
+  const std::int64_t tile_bytes = std::max(packed.tile_bytes(), bytes / packed.tiles());
+  const std::int64_t slab = std::max<std::int64_t>(1, kSlabBytes / tile_bytes);
   for (std::int64_t first = 0; first < packed.tiles(); first += slab) {
     const std::int64_t count = std::min(slab, packed.tiles() - first);
     const auto pack = [&](std::int64_t begin, std::int64_t end, int) { kernels::pack_tiles(packed, views, first + begin, first + end); };
