@@ -171,11 +171,11 @@ def gemma4(r):
                                                 last_row_correction=cases_gemma4.unneeded_projections)
 
 
-def latent_sizes(r, ranks=(9, 20)) -> dict:
+def latent_sizes(r, ranks=(9, 20), plain=(5, 12)) -> dict:
     s = sizes(r)
     for key in ("head_dim", "num_key_value_heads"):
         s.pop(key)
-    return dict(s, q_lora_rank=r.choice([None, 15, 24]), kv_lora_rank=r.choice(ranks), qk_nope_head_dim=r.choice([5, 12]),
+    return dict(s, q_lora_rank=r.choice([None, 15, 24]), kv_lora_rank=r.choice(ranks), qk_nope_head_dim=r.choice(plain),
                 qk_rope_head_dim=r.choice([4, 8, 14]), v_head_dim=r.choice([7, 10, 16]), n_shared_experts=r.choice([1, 2]),
                 first_k_dense_replace=r.randint(0, 2), moe_intermediate_size=r.choice([7, 20]), attention_bias=r.random() < 0.3,
                 rope_parameters=rope(r, ("default", "yarn")))
@@ -189,8 +189,8 @@ def groups(r, at_least: int) -> dict:
 
 
 def deepseek_v2(r):
-    # transformers' V2 reads rotated keys as complex numbers, behind an even number of others.
-    return cases_deepseek.v2(**latent_sizes(r, (10, 20)), **groups(r, 1), topk_method=r.choice(["greedy", "group_limited_greedy"])), \
+    # transformers' V2 reads what it rotates as complex numbers, behind an even number of others.
+    return cases_deepseek.v2(**latent_sizes(r, (10, 20), (6, 12)), **groups(r, 1), topk_method=r.choice(["greedy", "group_limited_greedy"])), \
         dict(attention=cases_deepseek.attention, decode_correction=cases_deepseek.expansion_of_old_latents)
 
 
