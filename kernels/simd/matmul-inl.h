@@ -4,27 +4,49 @@
 // A microkernel holds MR rows of x times T tiles of 16 outputs in registers over one block of K, and adds to
 // sums kept in a buffer. Rows go in chunks and tiles in groups, so that a chunk's blocks of x and the group's
 // sums stay in L2, and a bundle of T tiles' blocks in L1 for all rows of the chunk. When a group has seen all
-// of K, its sums go through the epilogue to y.
+// of K, its sums go through the epilogue to y. Where one microkernel takes all rows it takes all of K too, so
+// that nothing interrupts its reading of the weights.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {
 
-// T tiles from `weights` on (`tile_stride` bytes apart) times MR rows from `x` on, over `count` inputs.
-// sums[t * sum_stride + r * 16 + lane] are written (first) or added to.
+// T tiles from `weights` on (`tile_stride` bytes apart) times MR rows from `x` on, over `count` inputs in
+// blocks of kBlockK. sums[t * sum_stride + r * 16 + lane] are written (first) or added to.
 struct MicroArgs {
   const std::byte* weights;
   std::int64_t tile_stride;
   const std::byte* x;
-  const InputGroups* groups;         // int8 alone
-  const std::uint16_t* scales;       // int8 alone: f16, of the first tile
-  std::int64_t scale_stride;         // numbers from tile to tile
-  std::int64_t ahead, scales_ahead;  // bytes from this block of weights and its scales to the next
+  std::int64_t block_stride;    // bytes from one block of x to the next
+  const InputGroups* groups;    // int8 alone
+  std::int64_t group_stride;    // from one block's to the next one's
+  const std::uint16_t* scales;  // int8 alone: f16, of the first tile
+  std::int64_t scale_stride;    // numbers from tile to tile
   std::int64_t count;
+  // Weights to fetch meanwhile: of T tiles, `next_stride` bytes apart, `next_share` bytes each, from `next`
+  // on.
+  const std::byte* next;
+  std::int64_t next_stride, next_share;
   float* sums;
   std::int64_t sum_stride;
   bool first;
+  bool whole;  // all of K, of all rows
 };
 using Micro = void (*)(const MicroArgs&);
+
+// Calls f with one block of K after the other; a block of a tile takes `bytes`.
+template <typename F>
+inline void for_blocks(MicroArgs args, std::int64_t bytes, F f) {
+  for (std::int64_t left = args.count; left > 0; left -= kBlockK) {
+    args.count = std::min<std::int64_t>(left, kBlockK);
+    f(args);
+    args.weights += bytes;
+    args.next += bytes;
+    args.x += args.block_stride;
+    args.groups += args.group_stride;
+    args.scales += kBlockK / kQuantGroup * kLanes;
+    args.first = false;
+  }
+}
 
 // The microkernels of a kind, for up to `rows` rows and 1, 2, 4 or (of one row) 8 tiles, as far as rows *
 // tiles <= sums.
@@ -62,16 +84,87 @@ constexpr auto kMicroSets = micro_sets<Kernel, sums>(std::make_integer_sequence<
 template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs>
 constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums};
 
-// Few rows read the weights at the speed of memory: a microkernel asks for what lies `ahead` bytes behind
-// each of its streams.
-constexpr int kAheadRows = 4;
+// Few rows read the weights at the speed of memory: a microkernel asks for what comes next in each of its
+// streams.
+constexpr int kAheadRows = 3;
 constexpr std::int64_t kAheadBytes = 2048;
 template <int MR>
-inline void fetch_ahead(const void* from, std::int64_t ahead, std::int64_t bytes) {
+inline void fetch_ahead(const void* from, std::int64_t bytes, std::int64_t ahead = kAheadBytes) {
   if constexpr (MR <= kAheadRows) {
     MOE_UNROLL
     for (std::int64_t at = 0; at < bytes; at += 64) {
       _mm_prefetch(static_cast<const char*>(from) + ahead + at, _MM_HINT_T0);
+    }
+  }
+}
+
+// Many rows take their time over a block: in each of its `steps` steps a microkernel fetches a part of what
+// comes next, evenly, for a burst of fetches would hold up the loads behind it.
+template <int MR, int T>
+class NextWeights {
+ public:
+  NextWeights(const MicroArgs& args, std::int64_t steps)
+      : at_(args.next), stride_(args.next_stride), step_((args.next_share + steps - 1) / steps) {}
+  void fetch() {
+    if constexpr (MR > kAheadRows) {
+      fetch_line(at_);
+      at_ += step_;
+    }
+  }
+  // Where a step may be longer than a line.
+  void fetch_lines() {
+    if constexpr (MR > kAheadRows) {
+      const std::byte* line = at_;
+      at_ += step_;
+      do {
+        fetch_line(line);
+      } while ((line += 64) < at_);
+    }
+  }
+  void jump(std::int64_t bytes) { at_ += bytes; }
+
+ private:
+  void fetch_line(const std::byte* line) const {
+    MOE_UNROLL
+    for (int t = 0; t < T; ++t) _mm_prefetch(reinterpret_cast<const char*>(line + t * stride_), _MM_HINT_T1);
+  }
+  const std::byte* at_;
+  std::int64_t stride_, step_;
+};
+
+// Quants are read group by group: f(weights, scales, x, inputs, g) with the first tile's and row's own of
+// group g of a block. Behind the last group of a tile that is read in one go comes the first one of the tile
+// that is T tiles on.
+constexpr std::int64_t kAheadQuantBytes = 1024;
+template <int MR, int T, std::int64_t group_bytes, typename F>
+inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f) {
+  constexpr std::int64_t kScaleBytes = kLanes * 2, kAheadGroups = kAheadQuantBytes / group_bytes;
+  const std::byte *weights = args.weights, *x = args.x;
+  const std::uint16_t* scales = args.scales;
+  const InputGroups* inputs = args.groups;
+  const std::int64_t groups = quant_groups(args.count);
+  NextWeights<MR, T> next(args, InputGroups::kGroups);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const bool within = g + kAheadGroups < groups;
+    const std::int64_t ahead = within ? kAheadGroups : kAheadGroups - groups,
+                       jump = within ? 0 : T * args.tile_stride;
+    if (args.whole) {
+      MOE_UNROLL
+      for (int t = 0; t < T; ++t) {
+        fetch_ahead<MR>(weights + t * args.tile_stride, group_bytes, jump + ahead * group_bytes);
+        if (g % 2 == 0) fetch_ahead<1>(scales + t * args.scale_stride, 64, jump + ahead * kScaleBytes);
+      }
+      if (g + kAheadGroups == groups) next.jump(T * args.tile_stride - groups * group_bytes);
+    }
+    const int at = static_cast<int>(g % InputGroups::kGroups);
+    next.fetch_lines();
+    f(weights, scales, x, inputs, at);
+    weights += group_bytes;
+    scales += kLanes;
+    x += kQuantGroup;
+    if (at == InputGroups::kGroups - 1) {
+      x += args.block_stride - kBlockK;
+      inputs += args.group_stride;
     }
   }
 }
@@ -149,15 +242,22 @@ class Product {
   void group(std::int64_t begin, std::int64_t end, std::int64_t tile_end) {
     begin_ = begin;
     if (w_.cols() == 0) std::fill_n(sums_, (end - begin) * rows_ * kLanes, 0.0F);
-    for (std::int64_t k = 0; k < w_.cols(); k += kBlockK) {
+    const std::int64_t step = panels_ == 1 && !unpack_ ? w_.cols() : kBlockK;
+    for (std::int64_t k = 0; k < w_.cols(); k += step) {
       for (std::int64_t tile = begin; tile < end;) {
         int tiles = tiles_;
         while (tiles > end - tile) tiles /= 2;
-        // The block that comes next: the following bundle's, or the next one of this group.
-        const bool last = tile + tiles >= end;
-        const std::int64_t next_tile = !last ? tile + tiles : k + kBlockK < w_.cols() ? begin : end;
-        const std::int64_t next_k = !last ? k : k + kBlockK < w_.cols() ? k + kBlockK : 0;
-        bundle(tile, tiles, k, next_tile < tile_end ? next_tile : tile, next_k);
+        if (panels_ > 1) {
+          // The block that comes next: the following bundle's, or the next one of this group.
+          const bool last = tile + tiles >= end;
+          const std::int64_t next_tile = !last ? tile + tiles : k + step < w_.cols() ? begin : end;
+          const std::int64_t next_k = !last ? k : k + step < w_.cols() ? k + step : 0;
+          plan_fetches(next_tile < tile_end ? next_tile : tile, tiles, next_k);
+        } else {
+          next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kAheadQuantBytes : kAheadBytes);
+          share_ = block_bytes();
+        }
+        bundle(tile, tiles, k, std::min(step, w_.cols() - k));
         tile += tiles;
       }
     }
@@ -189,19 +289,21 @@ class Product {
     return tile_scales(w_.tile(tile)) + k / kQuantGroup * kLanes;
   }
 
-  // `tiles` tiles of the group times all rows of the chunk, over one block of K.
-  void bundle(std::int64_t tile, int tiles, std::int64_t k, std::int64_t next_tile, std::int64_t next_k) {
+  // `tiles` tiles of the group times all rows of the chunk, over `count` inputs from k on.
+  void bundle(std::int64_t tile, int tiles, std::int64_t k, std::int64_t count) {
     MicroArgs args;
-    args.count = std::min<std::int64_t>(kBlockK, w_.cols() - k);
+    args.count = count;
     args.weights = weights(tile, k);
     args.tile_stride = w_.tile_bytes();
     args.scales = scales(tile, k);
     args.scale_stride = w_.tile_bytes() / 2;
     args.first = k == 0;
+    args.whole = count == w_.cols() && panels_ == 1;
     args.sum_stride = rows_ * kLanes;
-    args.ahead = weights(next_tile, next_k) - args.weights;
-    args.scales_ahead = reinterpret_cast<const std::byte*>(scales(next_tile, next_k)) -
-                        reinterpret_cast<const std::byte*>(args.scales);
+    args.block_stride = x_.block_stride;
+    args.next_stride = w_.tile_bytes();
+    args.next_share = share_;
+    args.group_stride = x_.group_stride;
     if (unpack_) {
       for (int t = 0; t < tiles; ++t) {
         family_.unpack(w_, tile + t, k, args.count, blocks_ + t * family_.unpacked_bytes);
@@ -210,27 +312,32 @@ class Product {
       args.tile_stride = family_.unpacked_bytes;
     }
     const std::int64_t block = k / kBlockK;
-    // The next bundle's blocks are fetched in equal parts before the panels.
-    const std::int64_t block_bytes = family_.offset(w_.cols(), kBlockK) - family_.offset(w_.cols(), 0);
-    const std::int64_t share = (block_bytes / panels_ + 63) / 64 * 64;
-    for (int t = 0; t < tiles && x_.compute == Compute::int8 && panels_ > 1; ++t) {
-      fetch(reinterpret_cast<const std::byte*>(scales(next_tile + t, next_k)),
-            kBlockK / kQuantGroup * kLanes * 2);
-    }
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
-      const std::int64_t row = rows_ * panel / panels_, count = rows_ * (panel + 1) / panels_ - row;
+      const std::int64_t row = rows_ * panel / panels_, rows = rows_ * (panel + 1) / panels_ - row;
       args.x = x_.block(block, row_ + row);
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
       args.sums = sums_ + ((tile - begin_) * rows_ + row) * kLanes;
-      for (int t = 0; t < tiles && panels_ > 1; ++t)
-        fetch(weights(next_tile + t, next_k) + panel * share, share);
-      micros_->find(count, tiles)(args);
+      args.next = next_ + panel * share_;
+      micros_->find(rows, tiles)(args);
     }
   }
-  static void fetch(const std::byte* from, std::int64_t bytes) {
-    for (std::int64_t at = 0; at < bytes; at += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
+
+  // The blocks of the bundle that comes next are fetched in equal parts before the panels, their scales at
+  // once.
+  void plan_fetches(std::int64_t tile, int tiles, std::int64_t k) {
+    next_ = weights(tile, k);
+    share_ = (block_bytes() / panels_ + 63) / 64 * 64;
+    if (x_.compute != Compute::int8) return;
+    for (int t = 0; t < tiles; ++t) {
+      const std::uint16_t* from = scales(tile + t, k);
+      for (int at = 0; at < kBlockK / kQuantGroup * kLanes; at += 32) {
+        _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
+      }
     }
+  }
+  // Of a tile.
+  std::int64_t block_bytes() const {
+    return family_.offset(w_.cols(), kBlockK) - family_.offset(w_.cols(), 0);
   }
 
   Vec sum(std::int64_t tile, std::int64_t r) const {
@@ -274,6 +381,9 @@ class Product {
   int tiles_ = 1;
   const Micros* micros_ = nullptr;
   bool unpack_ = false;
+  // Of the bundle that comes next: its blocks, and how much of each a panel fetches.
+  const std::byte* next_ = nullptr;
+  std::int64_t share_ = 0;
   float* sums_ = nullptr;        // [tile of the group][row of the chunk][16]
   std::byte* blocks_ = nullptr;  // unpacked
 };

@@ -17,7 +17,7 @@ inline __attribute__((always_inline)) void step_pair(Vec (&sums)[T][MR], const s
   MOE_UNROLL
   for (int t = 0; t < T; ++t) {
     w[t] = _mm512_loadu_si512(weights + t * tile_stride);
-    fetch_ahead<MR>(weights + t * tile_stride, kAheadBytes, 64);
+    fetch_ahead<MR>(weights + t * tile_stride, 64);
     MOE_KEEP_ZMM(w[t]);
   }
   MOE_UNROLL
@@ -34,14 +34,17 @@ inline __attribute__((always_inline)) void step_pair(Vec (&sums)[T][MR], const s
 
 template <int MR, int T>
 struct Bf16Kernel {
-  static void run(const MicroArgs& args) {
+  static void run(const MicroArgs& args) { for_blocks(args, kBlockK * kLanes * 2, block); }
+  static void block(const MicroArgs& args) {
     Vec sums[T][MR];
     clear(sums);
     const std::byte* weights = args.weights;
     const std::int64_t stride = args.tile_stride;
     const auto* x = reinterpret_cast<const std::int32_t*>(args.x);
     std::int64_t pairs = (args.count + 1) / 2;
+    NextWeights<MR, T> next(args, kBlockK / 4);
     for (; pairs >= 2; pairs -= 2) {
+      next.fetch();
       step_pair<MR, T>(sums, weights, stride, x);
       step_pair<MR, T>(sums, weights + 4 * kLanes, stride, x + 1);
       weights += 8 * kLanes;

@@ -95,16 +95,18 @@ template <WeightType W>
 struct F32Kernels {
   template <int MR, int T>
   struct Kernel {
-    static void run(const MicroArgs& args) {
+    static void run(const MicroArgs& args) { for_blocks(args, kBlockK * kLanes * Weights<W>::kBytes, block); }
+    static void block(const MicroArgs& args) {
       Vec sums[T][MR];
       clear(sums);
       const std::byte* weights = args.weights;
       const std::int64_t stride = args.tile_stride;
       const float* x = reinterpret_cast<const float*>(args.x);
+      NextWeights<MR, T> next(args, kBlockK / 2);
       for (std::int64_t pair = args.count / 2; pair > 0; --pair) {
         MOE_UNROLL
-        for (int t = 0; t < T; ++t)
-          fetch_ahead<MR>(weights + t * stride, kAheadBytes, 2 * kLanes * Weights<W>::kBytes);
+        for (int t = 0; t < T; ++t) fetch_ahead<MR>(weights + t * stride, 2 * kLanes * Weights<W>::kBytes);
+        next.fetch();
         step<MR, T>(sums, x, kBlockK, [&](int t) { return Weights<W>::even(weights + t * stride); });
         step<MR, T>(sums, x + 1, kBlockK, [&](int t) { return Weights<W>::odd(weights + t * stride); });
         x += 2;

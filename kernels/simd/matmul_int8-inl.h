@@ -59,21 +59,10 @@ struct Int8Kernels {
           for (int r = 0; r < MR; ++r) store(at(args, t, r), zero());
         }
       }
-      const std::byte* weights = args.weights;
-      const std::uint16_t* scales = args.scales;
-      const std::byte* x = args.x;
-      const int groups = static_cast<int>((args.count + kQuantGroup - 1) / kQuantGroup);
-      for (int g = 0; g < groups; ++g) {
-        MOE_UNROLL
-        for (int t = 0; t < T; ++t) {
-          fetch_ahead<MR>(weights + t * args.tile_stride, args.ahead, kGroupBytes);
-          fetch_ahead<MR>(scales + t * args.scale_stride, args.scales_ahead, 64);
-        }
-        group(args, g, weights, scales, x, sums);
-        weights += kGroupBytes;
-        scales += kLanes;
-        x += kQuantGroup;
-      }
+      for_groups<MR, T, kGroupBytes>(
+          args, [&](const std::byte* weights, const std::uint16_t* scales, const std::byte* x,
+                    const InputGroups* inputs, int g)
+                    __attribute__((always_inline)) { group(args, inputs, g, weights, scales, x, sums); });
       if constexpr (kInRegisters) {
         MOE_UNROLL
         for (int t = 0; t < T; ++t) {
@@ -88,14 +77,14 @@ struct Int8Kernels {
       return args.sums + t * args.sum_stride + r * kLanes;
     }
 
-    static inline __attribute__((always_inline)) void group(const MicroArgs& args, int g,
-                                                            const std::byte* weights,
+    static inline __attribute__((always_inline)) void group(const MicroArgs& args, const InputGroups* inputs,
+                                                            int g, const std::byte* weights,
                                                             const std::uint16_t* scales, const std::byte* x,
                                                             Vec (&sums)[T][MR]) {
       __m512i quads[T][MR];
       MOE_UNROLL
       for (int r = 0; r < MR; ++r) {
-        const __m512i start = _mm512_set1_epi32(starts(args.groups[r], W)[g]);
+        const __m512i start = _mm512_set1_epi32(starts(inputs[r], W)[g]);
         MOE_UNROLL
         for (int t = 0; t < T; ++t) {
           quads[t][r] = start;
@@ -131,7 +120,7 @@ struct Int8Kernels {
       }
       MOE_UNROLL
       for (int r = 0; r < MR; ++r) {
-        Vec input = set1(args.groups[r].scale[g]);
+        Vec input = set1(inputs[r].scale[g]);
         keep_order(input);
         MOE_UNROLL
         for (int t = 0; t < T; ++t) {

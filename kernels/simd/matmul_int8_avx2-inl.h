@@ -59,24 +59,23 @@ struct Q8Kernel {
   static void run(const MicroArgs& given) {
     const MicroArgs args = given;  // a copy, which no store can be thought to change
     if (args.first) clear_sums<MR, T>(args);
-    for (std::int64_t g = 0; g * kQuantGroup < args.count; ++g) {
-      for (int t = 0; t < T; ++t) {
-        alignas(32) float scales[kLanes];
-        store(scales, load_f16(args.scales + t * args.scale_stride + g * kLanes));
-        const std::byte* weights = args.weights + t * args.tile_stride + g * group_bytes(WeightType::q8);
-        fetch_ahead<MR>(weights, args.ahead, group_bytes(WeightType::q8));
-        fetch_ahead<MR>(args.scales + t * args.scale_stride + g * kLanes, args.scales_ahead, 64);
-        for (int half = 0; half < 2; ++half) {
-          __m256i quads[MR];
-          sum_q8<MR>(weights + half * 32, args.x + g * kQuantGroup, quads);
-          MOE_UNROLL
-          for (int r = 0; r < MR; ++r) {
-            add_group(args.sums + t * args.sum_stride + r * kLanes + half * 8, quads[r], scales + half * 8,
-                      args.groups[r].scale[g]);
+    for_groups<MR, T, group_bytes(WeightType::q8)>(
+        args, [&](const std::byte* weights, const std::uint16_t* f16, const std::byte* x,
+                  const InputGroups* inputs, int g) {
+          for (int t = 0; t < T; ++t) {
+            alignas(32) float scales[kLanes];
+            store(scales, load_f16(f16 + t * args.scale_stride));
+            for (int half = 0; half < 2; ++half) {
+              __m256i quads[MR];
+              sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads);
+              MOE_UNROLL
+              for (int r = 0; r < MR; ++r) {
+                add_group(args.sums + t * args.sum_stride + r * kLanes + half * 8, quads[r],
+                          scales + half * 8, inputs[r].scale[g]);
+              }
+            }
           }
-        }
-      }
-    }
+        });
   }
 };
 
@@ -111,29 +110,28 @@ template <bool nibbles>
 struct Q4Kernels {
   template <int MR, int T>
   struct Kernel {
+    static constexpr std::int64_t kGroupBytes = group_bytes(nibbles ? WeightType::q4 : WeightType::q8);
+
     static void run(const MicroArgs& given) {
       const MicroArgs args = given;  // a copy, which no store can be thought to change
       if (args.first) clear_sums<MR, T>(args);
-      constexpr std::int64_t kGroupBytes = group_bytes(nibbles ? WeightType::q4 : WeightType::q8);
-      for (std::int64_t g = 0; g * kQuantGroup < args.count; ++g) {
+      for_groups<MR, T, kGroupBytes>(args, [&](const std::byte* weights, const std::uint16_t* f16,
+                                               const std::byte* x, const InputGroups* inputs, int g) {
         for (int t = 0; t < T; ++t) {
-          const std::byte* weights = args.weights + t * args.tile_stride + g * kGroupBytes;
-          fetch_ahead<MR>(weights, args.ahead, kGroupBytes);
-          fetch_ahead<MR>(args.scales + t * args.scale_stride + g * kLanes, args.scales_ahead, 64);
           __m256i low[MR], high[MR];
-          sum_q4<MR, nibbles>(weights, args.x + g * kQuantGroup, low, high);
+          sum_q4<MR, nibbles>(weights + t * args.tile_stride, x, low, high);
           alignas(32) float scales[kLanes];
-          store(scales, load_f16(args.scales + t * args.scale_stride + g * kLanes));
+          store(scales, load_f16(f16 + t * args.scale_stride));
           MOE_UNROLL
           for (int r = 0; r < MR; ++r) {
-            const __m256i start = _mm256_set1_epi32(args.groups[r].start_q4[g]);
+            const __m256i start = _mm256_set1_epi32(inputs[r].start_q4[g]);
             float* sums = args.sums + t * args.sum_stride + r * kLanes;
-            const float input_scale = args.groups[r].scale[g];
-            add_group(sums, _mm256_add_epi32(start, pairs_to_quads(low[r])), scales, input_scale);
-            add_group(sums + 8, _mm256_add_epi32(start, pairs_to_quads(high[r])), scales + 8, input_scale);
+            add_group(sums, _mm256_add_epi32(start, pairs_to_quads(low[r])), scales, inputs[r].scale[g]);
+            add_group(sums + 8, _mm256_add_epi32(start, pairs_to_quads(high[r])), scales + 8,
+                      inputs[r].scale[g]);
           }
         }
-      }
+      });
     }
   };
 };
