@@ -52,9 +52,15 @@ void Executor::Pass::feed_forward(std::int32_t index) {
 // out = W_down(act(W_gate x) * W_up x), added where out is the residual stream; x and out [rows, H].
 void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const float* x,
                            std::int64_t rows, float* out) {
-  float* hidden = hidden_.get(rows * width);
-  ops_.matmul(w.gate_up, x, spec_.hidden, rows, hidden, width, gated_epilogue(act, w.gate_up_bias));
-  ops_.matmul(w.down, hidden, width, rows, out, spec_.hidden, into(out, w.down_bias));
+  const kernels::Epilogue gate_up = gated_epilogue(act, w.gate_up_bias), down = into(out, w.down_bias);
+  const auto run_rows = [&](std::int64_t first, std::int64_t count) {
+    float* hidden = hidden_.get(count * width);
+    const std::int64_t at = first * spec_.hidden;
+    ops_.matmul(w.gate_up, x + at, spec_.hidden, count, hidden, width, gate_up);
+    ops_.matmul(w.down, hidden, width, count, out + at, spec_.hidden, from_row(down, first));
+  };
+  if (w.gate_up.is_unpacked()) return run_rows(0, rows);
+  Ops::for_row_blocks(rows, run_rows);
 }
 
 void Executor::Pass::shared_expert(std::int32_t index, const float* x, float* out) {

@@ -31,8 +31,13 @@ void Ops::matmul(const kernels::PackedMatrix& w, const kernels::InputRows& x, fl
 
 void Ops::matmul(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
                  std::int64_t ldy, const kernels::Epilogue& epilogue) {
-  if (rows == 0) return;
-  matmul(w, prepare(w.type(), x, ldx, rows, w.cols()).all(), y, ldy, epilogue);
+  const auto multiply_rows = [&](std::int64_t first, std::int64_t count) {
+    matmul(w, prepare(w.type(), x + first * ldx, ldx, count, w.cols()).all(), y + first * ldy, ldy,
+           from_row(epilogue, first));
+  };
+  // An unpacked matrix is packed in the course of each product: once for all rows.
+  if (w.is_unpacked()) return multiply_rows(0, rows);
+  for_row_blocks(rows, multiply_rows);
 }
 
 void Ops::matmul_parts(std::span<const Part> parts, const float* x, std::int64_t ldx, std::int64_t rows,

@@ -27,7 +27,7 @@ class Ops {
   // y[rows, w.outputs] = epilogue(x W^T), rows of y `ldy` floats apart.
   void matmul(const kernels::PackedMatrix& w, const kernels::InputRows& x, float* y, std::int64_t ldy,
               const kernels::Epilogue& epilogue = {}) const;
-  // Both at once: x[rows, w.cols].
+  // Both, so many rows at a time that what is prepared stays in the cache: x[rows, w.cols].
   void matmul(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
               std::int64_t ldy, const kernels::Epilogue& epilogue = {});
   // Products of parts of one input with matrices of their own: rows [first, first + rows) of y from the same rows of
@@ -46,6 +46,16 @@ class Ops {
   void matmul_here(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
                    std::int64_t ldy) const;
 
+  // f(first, count) for runs of rows of nearly equal size, few enough that the numbers between two products
+  // of a layer stay in the second-level cache.
+  template <class F>
+  static void for_row_blocks(std::int64_t rows, F&& f) {
+    const std::int64_t blocks = (rows + kRowsTogether - 1) / kRowsTogether;
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      const std::int64_t first = rows * b / blocks;
+      f(first, rows * (b + 1) / blocks - first);
+    }
+  }
   // f(row) for every row, spread over the team.
   template <class F>
   void for_rows(std::int64_t rows, F&& f) const {
@@ -63,6 +73,8 @@ class Ops {
   void activate(const ActivationSpec& spec, const float* gate, const float* up, std::int64_t width, float* out) const;
 
  private:
+  static constexpr std::int64_t kRowsTogether = 192;
+
   void run_parts(std::span<const Part* const> parts, const kernels::PackedInput& input, float* y, std::int64_t ldy) const;
   const kernels::PackedInput& prepare(kernels::Compute compute, const float* x, std::int64_t ldx, std::int64_t rows,
                                       std::int64_t cols, const std::int32_t* source);
@@ -77,6 +89,11 @@ class Ops {
 kernels::Epilogue gated_epilogue(const ActivationSpec& spec, const std::vector<float>& bias);
 inline kernels::Epilogue with_bias(const std::vector<float>& bias) {
   return {.bias = bias.empty() ? nullptr : bias.data()};
+}
+// The same for rows `first` and on.
+inline kernels::Epilogue from_row(kernels::Epilogue epilogue, std::int64_t first) {
+  if (epilogue.residual != nullptr) epilogue.residual += first * epilogue.residual_stride;
+  return epilogue;
 }
 
 // Class B FLOPs of norm and activation on n elements.

@@ -64,5 +64,30 @@ TEST(Ops, PartsAreTheSeparateProducts) {
   }
 }
 
+// More rows than are taken together, added to a residual stream that is the output itself.
+TEST(Ops, ManyRowsAreTheSeparateProducts) {
+  const std::int64_t rows = 401, cols = 96, width = 32;
+  const std::vector<float> x = random_floats(std::size_t(rows * cols), 1);
+  const std::vector<float> stream = random_floats(std::size_t(rows * width), 2);
+  for (const WeightType type : {WeightType::q8, WeightType::f32}) {
+    const PackedMatrix w = random_matrix(type, 2 * width, cols, 3);
+    kernels::ThreadTeam team(2);
+    Ops ops(kernels::select_kernels(), team, Compute::int8);
+    std::vector<float> y = stream;
+    kernels::Epilogue epilogue;
+    epilogue.residual = y.data();
+    epilogue.residual_stride = width;
+    ops.matmul(w, x.data(), cols, rows, y.data(), width, epilogue);
+    for (std::int64_t r = 0; r < rows; ++r) {
+      std::vector<float> expected(width);
+      kernels::Epilogue alone;
+      alone.residual = &stream[std::size_t(r * width)];
+      ops.matmul(w, x.data() + r * cols, cols, 1, expected.data(), width, alone);
+      ASSERT_EQ(std::memcmp(expected.data(), &y[std::size_t(r * width)], width * sizeof(float)), 0)
+          << "row " << r;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace moe
