@@ -1,5 +1,5 @@
-// The choice of scales. Loops run over the 16 rows of a tile inside, so that any compiler makes vectors of
-// them.
+// Rounding to narrower forms, and the choice of scales by the best instructions of this processor: the
+// operations are the same ones in the same order, so all of them choose alike.
 #include "kernels/quantise.h"
 
 #include <algorithm>
@@ -8,104 +8,50 @@
 #include <cstring>
 
 #include "kernels/scalar_math.h"
+#include "kernels/scale_search.h"
+#include "kernels/simd/target.h"
+#include "kernels/tables.h"
 
 namespace moe::kernels {
 namespace {
 
-using Lane = float[kLanes];
-
-// Nearest integer, ties to even, for |x| < 2^22, held in [low, high].
-inline float round_within(float x, float low, float high) noexcept {
-  return std::min(high, std::max(low, (x + kRoundMagic) - kRoundMagic));
+namespace generic {
+#include "kernels/scale_search-inl.h"
 }
 
-// The best scale so far of each row, with its error and quants.
-struct Best {
-  Lane scale, error;
-  float quants[kQuantGroup][kLanes];
-};
-
-// The quants of `scale`, rounded to f16 first, replace the best ones of the rows where they are nearer.
-void try_scale(const WeightGroup& weights, const Lane& scale, float low, float high, Best& best) noexcept {
-  Lane rounded, inverse, error = {};
-  float quants[kQuantGroup][kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) {
-    rounded[lane] = widen_f16(narrow_f16(scale[lane]));
-    inverse[lane] = rounded[lane] == 0.0F ? 0.0F : 1.0F / rounded[lane];
-  }
-  for (int k = 0; k < kQuantGroup; ++k) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const float q = round_within(weights[k][lane] * inverse[lane], low, high);
-      const float difference = weights[k][lane] - q * rounded[lane];
-      quants[k][lane] = q;
-      error[lane] += difference * difference;
-    }
-  }
-  for (int lane = 0; lane < kLanes; ++lane) {
-    if (!(error[lane] < best.error[lane])) continue;
-    best.error[lane] = error[lane];
-    best.scale[lane] = rounded[lane];
-    for (int k = 0; k < kQuantGroup; ++k) best.quants[k][lane] = quants[k][lane];
-  }
+#if defined(__x86_64__)
+MOE_TARGET_BEGIN("avx2")
+namespace with_avx2 {
+#include "kernels/scale_search-inl.h"
 }
-
-// The scale of least squares for the quants that `inverse` gives: sum w q / sum q^2.
-void fit_scale(const WeightGroup& weights, const Lane& inverse, float low, float high, Lane& scale) noexcept {
-  Lane products = {}, squares = {};
-  for (int k = 0; k < kQuantGroup; ++k) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const float q = round_within(weights[k][lane] * inverse[lane], low, high);
-      products[lane] += weights[k][lane] * q;
-      squares[lane] += q * q;
-    }
-  }
-  for (int lane = 0; lane < kLanes; ++lane) {
-    scale[lane] = squares[lane] == 0.0F ? 0.0F : products[lane] / squares[lane];
-  }
+MOE_TARGET_END
+MOE_TARGET_BEGIN("avx512f,avx512bw,avx512vl,avx512dq,prefer-vector-width=512")
+namespace with_avx512 {
+#include "kernels/scale_search-inl.h"
 }
+MOE_TARGET_END
+#endif
 
-void write(const Best& best, std::uint16_t* scales, QuantGroup& quants) noexcept {
-  for (int lane = 0; lane < kLanes; ++lane) {
-    scales[lane] =
-        best.scale[lane] == 0.0F ? std::uint16_t{0} : narrow_f16(best.scale[lane]);  // no negative zero
-  }
-  for (int k = 0; k < kQuantGroup; ++k) {
-    for (int lane = 0; lane < kLanes; ++lane)
-      quants[k][lane] = static_cast<std::int8_t>(best.quants[k][lane]);
-  }
-}
-
-// The element of largest magnitude of each row, with its sign.
-void extremes(const WeightGroup& weights, Lane& extreme) noexcept {
-  for (int lane = 0; lane < kLanes; ++lane) extreme[lane] = 0.0F;
-  for (int k = 0; k < kQuantGroup; ++k) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const float w = weights[k][lane];
-      extreme[lane] = std::fabs(w) > std::fabs(extreme[lane]) ? w : extreme[lane];
-    }
-  }
-}
-
-// Tries extreme / level for every level, and the least squares fit of the quants that it gives.
 void search(const WeightGroup& weights, const float* levels, int count, float low, float high,
             std::uint16_t* scales, QuantGroup& quants) noexcept {
-  Lane extreme, scale, inverse;
-  extremes(weights, extreme);
-  Best best = {};
-  std::fill_n(best.error, kLanes, HUGE_VALF);
-  for (int i = 0; i < count; ++i) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      scale[lane] = extreme[lane] / levels[i];
-      inverse[lane] = extreme[lane] == 0.0F ? 0.0F : levels[i] / extreme[lane];
-    }
-    try_scale(weights, scale, low, high, best);
-    fit_scale(weights, inverse, low, high, scale);
-    try_scale(weights, scale, low, high, best);
-  }
-  write(best, scales, quants);
+  static const ScaleSearch best = scale_searches().back();
+  float chosen[kLanes];
+  best(weights, levels, count, low, high, chosen, quants);
+  for (int lane = 0; lane < kLanes; ++lane) scales[lane] = narrow_f16(chosen[lane]);
 }
 
 }  // namespace
+
+std::span<const ScaleSearch> scale_searches() noexcept {
+#if defined(__x86_64__)
+  static constexpr ScaleSearch kAll[] = {generic::search, with_avx2::search, with_avx512::search};
+  static const std::size_t count = !missing_for_avx2().empty() ? 1 : !missing_for_avx512().empty() ? 2 : 3;
+  return std::span(kAll, count);
+#else
+  static constexpr ScaleSearch kAll[] = {generic::search};
+  return kAll;
+#endif
+}
 
 // Eight bits leave little to choose: the extreme at the end of the range or just short of it.
 void quantise_q8(const WeightGroup& weights, std::uint16_t* scales, QuantGroup& quants) noexcept {

@@ -3,8 +3,11 @@
 #include "kernels/quantise.h"
 
 #include <algorithm>
+#include <cstring>
+#include <random>
 
 #include "kernels/scalar_math.h"
+#include "kernels/scale_search.h"
 #include "tests/kernels/support.h"
 
 namespace moe::kernels::test {
@@ -84,6 +87,33 @@ TEST(Quantise, BytesAreEightAndAHalfAndFourAndAHalfBits) {
   for (const WeightType type : {WeightType::q8, WeightType::q4}) {
     const PackedMatrix matrix = random_matrix(type, 32, 128, 1);
     EXPECT_EQ(matrix.bytes(), stored_bytes(type, 32, 128)) << "no padding where the shape is whole";
+  }
+}
+
+// Groups of ordinary, tiny, huge, sparse and integral weights, and some that are no numbers.
+TEST(Quantise, EveryInstructionSetChoosesTheSameScales) {
+  std::mt19937 generator(1);
+  std::normal_distribution<float> normal;
+  const float levels[] = {-8.0F, -8.8F, -7.2F, 7.4F};
+  const std::span<const ScaleSearch> searches = scale_searches();
+  for (int i = 0; i < 600; ++i) {
+    WeightGroup weights;
+    const float size = std::ldexp(1.0F, static_cast<int>(generator() % 50) - 30);
+    for (auto& row : weights) {
+      for (float& w : row) w = i % 7 == 3 && generator() % 8 != 0 ? 0.0F : normal(generator) * size;
+    }
+    if (i % 5 == 1) weights[3][2] = INFINITY;
+    if (i % 5 == 2) weights[4][1] = NAN;
+    if (i % 5 == 3) weights[5][0] = 1e9F;
+    float expected[kLanes], scales[kLanes];
+    QuantGroup expected_quants, quants;
+    searches.front()(weights, levels, 4, -8.0F, 7.0F, expected, expected_quants);
+    for (const float scale : expected) ASSERT_EQ(scale, widen_f16(narrow_f16(scale)));
+    for (const ScaleSearch search : searches) {
+      search(weights, levels, 4, -8.0F, 7.0F, scales, quants);
+      ASSERT_EQ(std::memcmp(scales, expected, sizeof scales), 0) << i;
+      ASSERT_EQ(std::memcmp(quants, expected_quants, sizeof quants), 0) << i;
+    }
   }
 }
 
