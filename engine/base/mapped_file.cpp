@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -40,7 +41,15 @@ MappedFile::~MappedFile() {
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 
-void MappedFile::drop(std::span<const std::byte> part) const noexcept { advise(part, MADV_DONTNEED); }
+void MappedFile::drop(std::span<const std::byte> part) const noexcept {
+  // One touch maps all of the page-cache page it falls in, which may be this large and reach beyond the part.
+  constexpr std::size_t kLargestPage = std::size_t{2} << 20;
+  if (!contains(part)) return;
+  const auto offset = static_cast<std::size_t>(part.data() - bytes_.data());
+  const std::size_t from = offset - std::min(kLargestPage, offset);
+  const std::size_t to = std::min(bytes_.size(), offset + part.size() + kLargestPage);
+  advise(bytes_.subspan(from, to - from), MADV_DONTNEED);
+}
 void MappedFile::will_need(std::span<const std::byte> part) const noexcept { advise(part, MADV_WILLNEED); }
 
 bool MappedFile::copy(std::span<const std::byte> part, std::byte* out) const noexcept {
@@ -55,13 +64,16 @@ bool MappedFile::copy(std::span<const std::byte> part, std::byte* out) const noe
   return true;
 }
 
-void MappedFile::advise(std::span<const std::byte> part, int advice) const noexcept {
+bool MappedFile::contains(std::span<const std::byte> part) const noexcept {
   const auto base = reinterpret_cast<std::uintptr_t>(bytes_.data());
   const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
-  if (part.empty() || begin < base || begin - base > bytes_.size() ||
-      part.size() > bytes_.size() - (begin - base)) {
-    return;
-  }
+  return !part.empty() && begin >= base && begin - base <= bytes_.size() &&
+         part.size() <= bytes_.size() - (begin - base);
+}
+
+void MappedFile::advise(std::span<const std::byte> part, int advice) const noexcept {
+  if (!contains(part)) return;
+  const auto begin = reinterpret_cast<std::uintptr_t>(part.data());
   static const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const std::uintptr_t first = begin / page * page;
   // Advice only: if the system refuses it, the pages merely stay.

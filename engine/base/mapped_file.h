@@ -27,7 +27,8 @@ class MappedFile {
   std::int64_t mtime_ns() const noexcept { return mtime_ns_; }
 
   // Gives the pages of `part` back: they leave this process's resident memory and are read again if touched.
-  // The pages at both ends are given back whole. `part` must lie inside bytes(); anything else is ignored.
+  // So do those around it that touching it may have mapped, up to 2 MB on either side. `part` must lie inside
+  // bytes(); anything else is ignored.
   void drop(std::span<const std::byte> part) const noexcept;
   // Asks the system to read `part` ahead.
   void will_need(std::span<const std::byte> part) const noexcept;
@@ -36,6 +37,7 @@ class MappedFile {
   bool copy(std::span<const std::byte> part, std::byte* out) const noexcept;
 
  private:
+  bool contains(std::span<const std::byte> part) const noexcept;
   void advise(std::span<const std::byte> part, int advice) const noexcept;
 
   FileDescriptor fd_;
