@@ -9,7 +9,7 @@ cmake --install "$build" --prefix "$work/usr" >/dev/null
 for program in moe-run; do
   "$work/usr/bin/$program" --version >/dev/null
 done
-cmake -S "$source/tests/packaging/consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/usr" >/dev/null
+cmake -G Ninja -S "$source/tests/packaging/consumer" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/usr" >/dev/null
 cmake --build "$work/build" >/dev/null
 "$work/build/consumer" "$model"
 export PKG_CONFIG_PATH=$(dirname "$(find "$work/usr" -name moe.pc)")
