@@ -118,9 +118,6 @@ class Backend {
 std::uint64_t resident_bytes();
 std::uint64_t peak_resident_bytes();
 
-// Memory that could be had without swapping; 0 where the system does not tell.
-std::uint64_t free_bytes();
-
 // The processor's name, for records.
 std::string machine_name();
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "engine/base/error.h"
+#include "engine/base/memory.h"
 #include "engine/checkpoint/hub.h"
 #include "engine/checkpoint/identity.h"
 #include "engine/model/weights.h"
@@ -111,7 +112,7 @@ class EngineBackend final : public Backend {
     batch_.share_prefix = options.share_prefix;
     batch_.sequences = std::max<std::size_t>(options.sequences, 1);
     batch_.context = info_.context;
-    const std::size_t free = free_bytes();
+    const std::size_t free = available_memory().value_or(0);
     batch_.kv_bytes = options.kv_bytes > 0 ? options.kv_bytes : free / 2;
     batch_.kv_most = std::max(batch_.kv_bytes, free / 10 * 9);
     replies_.tokenizer = text_->tokenizer();

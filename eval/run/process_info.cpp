@@ -33,7 +33,6 @@ std::uint64_t kib_value(const char* path, const std::string& key) {
 
 std::uint64_t resident_bytes() { return kib_value("/proc/self/status", "VmRSS"); }
 std::uint64_t peak_resident_bytes() { return kib_value("/proc/self/status", "VmHWM"); }
-std::uint64_t free_bytes() { return kib_value("/proc/meminfo", "MemAvailable"); }
 std::string machine_name() { return line_value("/proc/cpuinfo", "model name"); }
 
 }  // namespace moe::eval

@@ -59,7 +59,10 @@ std::string first_value(const std::vector<Reading>& readings) {
   return "";
 }
 
-Json choice_or_null(const std::optional<int>& choice) { return choice ? Json(*choice) : Json(); }
+template <class T>
+Json choice_or_null(const std::optional<T>& choice) {
+  return choice ? Json(*choice) : Json();
+}
 
 }  // namespace
 
@@ -183,9 +186,8 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
                    {"machine", backend.machine},
                    {"context", backend.context},
                    {"rope_length", backend.rope_length}};
-  const std::optional<bool>& renormalise = backend.router.renormalise;
   record["router"] = {{"experts_per_token", choice_or_null(backend.router.experts_per_token)},
-                      {"renormalise", renormalise ? Json(*renormalise) : Json()}};
+                      {"renormalise", choice_or_null(backend.router.renormalise)}};
   record["data_file"] = facts.data_file;
   record["time"] = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   return line_dump(record);

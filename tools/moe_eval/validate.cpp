@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "engine/base/error.h"
+#include "engine/base/memory.h"
 #include "engine/runtime/inspect.h"
 #include "eval/run/engine_backend.h"
 #include "eval/run/work.h"
@@ -185,7 +186,7 @@ class ModelCheck {
   }
 
   void totals() const {
-    const std::uint64_t free = free_bytes();
+    const std::uint64_t free = available_memory().value_or(0);
     const std::uint64_t budget =
         flags_.engine.kv_bytes > 0 ? flags_.engine.kv_bytes : (free > weights_ ? (free - weights_) / 2 : 0);
     fmt::print("  time: about {} for prompts", format_duration(prompts_));

@@ -44,6 +44,14 @@ fs::path copy_of(const std::string& name, const TempDir& folder) {
   return folder / "model";
 }
 
+// Makes the packed file in `folder` where there is none that fits.
+LoadOptions packing_into(const fs::path& folder) {
+  LoadOptions options;
+  options.packed_folder = folder;
+  options.make_packed = true;
+  return options;
+}
+
 class Golden : public testing::TestWithParam<const char*> {};
 
 TEST_P(Golden, PackedFilesGiveTheSameBits) {
@@ -135,9 +143,7 @@ TEST(Packed, FormsHaveFilesOfTheirOwn) {
   const TempDir folder;
   const fs::path model = copy_of("qwen3-tied-bf16", folder);
   kernels::ThreadTeam team(1);
-  LoadOptions options;
-  options.packed_folder = folder / "packed";
-  options.make_packed = true;
+  LoadOptions options = packing_into(folder / "packed");
   std::map<std::int64_t, int> sizes;
   for (const std::optional<WeightType> form :
        {std::optional<WeightType>(), std::optional(WeightType::q8), std::optional(WeightType::q4)}) {
@@ -157,9 +163,8 @@ TEST(Packed, StaleAndDamagedFilesAreMadeAgain) {
   const TempDir folder;
   const fs::path model = copy_of("llama-f32", folder);
   kernels::ThreadTeam team(1);
-  LoadOptions use, make;
-  use.packed_folder = make.packed_folder = folder / "packed";
-  make.make_packed = true;
+  LoadOptions use, make = packing_into(folder / "packed");
+  use.packed_folder = make.packed_folder;
   const std::vector<float> expected = logits(load(model, make).model, team);
   const fs::path file = packed_path(make.packed_folder, model, std::nullopt);
   const std::string good = test::read_all(file);
@@ -203,9 +208,7 @@ TEST(Packed, OtherWeightsInTheSamePlaceAreSeen) {
   const TempDir folder;
   const fs::path model = copy_of("llama-f32", folder);
   kernels::ThreadTeam team(1);
-  LoadOptions make;
-  make.packed_folder = folder / "packed";
-  make.make_packed = true;
+  const LoadOptions make = packing_into(folder / "packed");
   const std::vector<float> before = logits(load(model, make).model, team);
   const fs::path weights = model / "model.safetensors";
   const auto time = fs::last_write_time(weights);
@@ -220,9 +223,7 @@ TEST(Packed, AFolderThatCannotBeWrittenIsDoneWithout) {
   const TempDir folder;
   const fs::path model = copy_of("llama-f32", folder);
   folder.write("file", "");
-  LoadOptions make;
-  make.packed_folder = folder / "file" / "packed";
-  make.make_packed = true;
+  const LoadOptions make = packing_into(folder / "file" / "packed");
   const Loaded loaded = load(model, make);
   EXPECT_EQ(loaded.model->place(), WeightPlace::memory);
   ASSERT_EQ(loaded.notes.size(), 1U);
