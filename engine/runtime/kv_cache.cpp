@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 
 #include "engine/base/error.h"
+#include "engine/runtime/huge_arena.h"
 
 namespace moe {
 
@@ -34,22 +34,41 @@ KvLayout::KvLayout(const ModelSpec& spec, kernels::KvType type) : type_(type) {
   }
 }
 
+namespace {
+
+// Blocks are cut from regions of about this size: a layer's part of a block is small, and on small pages each would
+// cost several walks of the page tables.
+constexpr std::size_t kRegionBytes = std::size_t{16} << 20;
+
+}  // namespace
+
 // Storage shared by the pool and the deleters of its blocks.
 struct KvPool::Shelf {
+  struct Stock {
+    std::vector<std::byte*> free;
+    std::vector<HugeArena> regions;  // the last one may have blocks left
+  };
   std::size_t budget = 0, used = 0, peak = 0;
-  std::vector<std::vector<std::byte*>> free;  // [group]
+  std::vector<Stock> stocks;  // [group]
 
-  ~Shelf() {
-    for (const auto& list : free) {
-      for (std::byte* p : list) release(p);
+  std::byte* take(Stock& stock, std::size_t bytes) const {
+    if (!stock.free.empty()) {
+      std::byte* const block = stock.free.back();
+      stock.free.pop_back();
+      return block;
     }
+    const auto size = static_cast<std::int64_t>(bytes);
+    if (stock.regions.empty() || stock.regions.back().left() < size) {
+      const auto blocks = static_cast<std::int64_t>(std::max<std::size_t>(1, kRegionBytes / bytes));
+      stock.regions.emplace_back(blocks * size, "memory for keys and values");
+    }
+    return stock.regions.back().take(size);
   }
-  static void release(std::byte* p) { ::operator delete[](p, std::align_val_t{64}); }
 };
 
 KvPool::KvPool(const KvLayout& layout, std::size_t budget_bytes) : layout_(layout), shelf_(std::make_shared<Shelf>()) {
   shelf_->budget = budget_bytes;
-  shelf_->free.resize(layout.groups().size());
+  shelf_->stocks.resize(layout.groups().size());
 }
 KvPool::~KvPool() = default;
 
@@ -63,19 +82,12 @@ KvPool::Block KvPool::take(std::int32_t group) {
     throw Error(ErrorKind::limit, Fault{"", "key/value cache", fmt::format("at most {} bytes", shelf_->budget),
                                         fmt::format("a need of {}", shelf_->used + bytes)});
   }
-  std::byte* memory = nullptr;
-  auto& list = shelf_->free[group];
-  if (!list.empty()) {
-    memory = list.back();
-    list.pop_back();
-  } else {
-    memory = static_cast<std::byte*>(::operator new[](bytes, std::align_val_t{64}));
-  }
+  std::byte* const memory = shelf_->take(shelf_->stocks[group], bytes);
   shelf_->used += bytes;
   shelf_->peak = std::max(shelf_->peak, shelf_->used);
   return Block(memory, [shelf = shelf_, group, bytes](std::byte* p) {
     shelf->used -= bytes;
-    shelf->free[group].push_back(p);
+    shelf->stocks[group].free.push_back(p);
   });
 }
 

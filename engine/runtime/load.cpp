@@ -80,7 +80,7 @@ class Model::Loader {
       reader_.leave_in_place();
       bytes = matrix_bytes();
     }
-    model_.memory_ = WeightMemory(bytes);
+    model_.memory_ = HugeArena(bytes, "memory for weights");
     reader_.use_memory(&model_.memory_);
     take(reader_);
     if (options_.progress) options_.progress(total_, total_);
@@ -161,11 +161,11 @@ class Model::Loader {
       PackedSource source(file, locate_);
       std::int64_t bytes = 0;
       for (const PackedRecord& record : file.records()) {
-        if (!record.is_vector) bytes += WeightMemory::rounded(std::int64_t(record.bytes));
+        if (!record.is_vector) bytes += HugeArena::rounded(std::int64_t(record.bytes));
       }
       const bool map = options_.mapping != LoadOptions::Mapping::never;
       if (!map) {
-        model_.memory_ = WeightMemory(bytes);
+        model_.memory_ = HugeArena(bytes, "memory for weights");
         source.copy_into(&model_.memory_, options_.team);
       }
       take(source);

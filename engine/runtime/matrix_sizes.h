@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/runtime/weight_memory.h"
+#include "engine/runtime/huge_arena.h"
 #include "engine/runtime/weight_source.h"
 
 namespace moe {
@@ -25,12 +25,12 @@ class MatrixSizes : public WeightSource {
   kernels::PackedMatrix matrix(std::span<const WeightPart> parts, kernels::RowOrder order) override {
     if (const auto type = type_of_(parts)) {
       matrix_bytes_ +=
-          WeightMemory::rounded(kernels::packed_bytes(*type, rows_of(parts), cols_of(parts), order));
+          HugeArena::rounded(kernels::packed_bytes(*type, rows_of(parts), cols_of(parts), order));
     }
     return {};
   }
 
-  std::int64_t matrix_bytes() const { return matrix_bytes_; }  // as WeightMemory takes them
+  std::int64_t matrix_bytes() const { return matrix_bytes_; }  // as HugeArena takes them
   std::int64_t vector_bytes() const { return vector_bytes_; }
 
  private:

@@ -14,7 +14,7 @@
 #include "engine/model/spec.h"
 #include "engine/runtime/kv_cache.h"
 #include "engine/runtime/packed_file.h"
-#include "engine/runtime/weight_memory.h"
+#include "engine/runtime/huge_arena.h"
 #include "engine/runtime/weight_source.h"
 #include "kernels/thread_team.h"
 
@@ -146,7 +146,7 @@ class Model : public ModelWeights {
   std::int64_t weight_bytes_ = 0;
   WeightPlace place_ = WeightPlace::memory;
   // What the matrices lie in.
-  WeightMemory memory_;
+  HugeArena memory_;
   std::optional<PackedFile> packed_file_;
 };
 

@@ -29,7 +29,7 @@ Hash128 recipe_of(std::span<const WeightPart> parts, kernels::RowOrder order, co
   return content_hash(std::as_bytes(std::span(text.data(), text.size())));
 }
 
-void PackedSource::copy_into(WeightMemory* memory, kernels::ThreadTeam* team) {
+void PackedSource::copy_into(HugeArena* memory, kernels::ThreadTeam* team) {
   memory_ = memory;
   team_ = team;
 }

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "engine/runtime/packed_file.h"
-#include "engine/runtime/weight_memory.h"
+#include "engine/runtime/huge_arena.h"
 #include "engine/runtime/weight_source.h"
 
 namespace moe {
@@ -20,7 +20,7 @@ class PackedSource : public WeightSource {
   // Matrices lie in the mapped file, which must outlive them.
   PackedSource(const PackedFile& file, const WeightLocator& locate) : file_(file), locate_(locate) {}
   // Matrices are copied into `memory` (huge pages, no dependence on the file) with the team's threads.
-  void copy_into(WeightMemory* memory, kernels::ThreadTeam* team);
+  void copy_into(HugeArena* memory, kernels::ThreadTeam* team);
 
   std::vector<float> vector(const WeightUse& use) override;
   kernels::PackedMatrix matrix(std::span<const WeightPart> parts, kernels::RowOrder order) override;
@@ -30,7 +30,7 @@ class PackedSource : public WeightSource {
 
   const PackedFile& file_;
   const WeightLocator& locate_;
-  WeightMemory* memory_ = nullptr;
+  HugeArena* memory_ = nullptr;
   kernels::ThreadTeam* team_ = nullptr;
   std::size_t next_ = 0;
 };

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "engine/checkpoint/checkpoint.h"
-#include "engine/runtime/weight_memory.h"
+#include "engine/runtime/huge_arena.h"
 #include "engine/runtime/weight_source.h"
 #include "kernels/thread_team.h"
 
@@ -23,7 +23,7 @@ class WeightReader : public WeightSource {
   WeightReader(const Checkpoint& checkpoint, const WeightLocator& locate, kernels::ThreadTeam* team,
                std::optional<kernels::WeightType> quantise, std::function<void(std::int64_t)> bytes_read);
   // Matrices are placed there from now on, in place of memory of their own.
-  void use_memory(WeightMemory* memory) { memory_ = memory; }
+  void use_memory(HugeArena* memory) { memory_ = memory; }
   // Matrices of floats stay in the mapped checkpoint from now on, unpacked; what is stored in other ways is packed.
   void leave_in_place() { leave_in_place_ = true; }
   // Whether matrix() would leave these parts in the checkpoint.
@@ -55,7 +55,7 @@ class WeightReader : public WeightSource {
   const WeightLocator& locate_;
   kernels::ThreadTeam* team_;
   std::optional<kernels::WeightType> quantise_;
-  WeightMemory* memory_ = nullptr;
+  HugeArena* memory_ = nullptr;
   bool leave_in_place_ = false;
   std::function<void(std::int64_t)> bytes_read_;
 };

@@ -94,8 +94,8 @@ inline void weigh_scores(const float* scores, const Slots& slots, float most, fl
 // o <- o * alpha + p V for `count` items. Where their visible slots differ (the diagonal, the edge of a
 // window), slots that all see are taken together and the others item by item, still in ascending order.
 template <KvType S>
-void weigh_values(const std::byte* values, const Input<S>* p, float* alpha, const Slots* slots, int count,
-                  float* o, std::int64_t d_v) {
+void weigh_values(const std::byte* values, std::ptrdiff_t ahead, const Input<S>* p, float* alpha,
+                  const Slots* slots, int count, float* o, std::int64_t d_v) {
   Slots common = slots[0];
   for (int i = 1; i < count; ++i) {
     common = {std::max(common.begin, slots[i].begin), std::min(common.end, slots[i].end)};
@@ -103,7 +103,7 @@ void weigh_values(const std::byte* values, const Input<S>* p, float* alpha, cons
   // Whole pairs, which dot products must not find cut in two for the sake of a neighbour.
   if (!common.whole()) common = {(common.begin + 1) / 2 * 2, common.end / 2 * 2};
   const auto one = [&](int i, int begin, int end) {
-    if (begin < end) kWeighPanels<S>[0](values, p + i * kKvBlock, alpha + i, begin, end, o + i * d_v, d_v);
+    if (begin < end) kWeighPanels<S>[0](values, ahead, p + i * kKvBlock, alpha + i, begin, end, o + i * d_v, d_v);
     if (begin < end) alpha[i] = 1.0F;  // o has been scaled; times one changes nothing
   };
   if (common.begin >= common.end) {
@@ -111,7 +111,7 @@ void weigh_values(const std::byte* values, const Input<S>* p, float* alpha, cons
     return;
   }
   for (int i = 0; i < count; ++i) one(i, slots[i].begin, common.begin);
-  kWeighPanels<S>[static_cast<std::size_t>(count - 1)](values, p, alpha, common.begin, common.end, o, d_v);
+  kWeighPanels<S>[static_cast<std::size_t>(count - 1)](values, ahead, p, alpha, common.begin, common.end, o, d_v);
   std::fill_n(alpha, count, 1.0F);
   for (int i = 0; i < count; ++i) one(i, common.end, slots[i].end);
 }
@@ -121,6 +121,8 @@ struct Block {
   std::int64_t base;
   const std::byte *keys, *values;
   const float* value_scales;  // q8
+  // Bytes from these keys and values to those that are needed next; 0: nothing is to be fetched.
+  std::ptrdiff_t keys_ahead = 0, values_ahead = 0;
 };
 
 // Items [begin, begin + count) of the group against one block; V is the type of the values as they are here.
@@ -130,8 +132,8 @@ void attend_panel(const AttentionArgs& args, Group<S>& group, const Block& block
   alignas(64) Input<V> p[kPanelRows * kKvBlock];
   Slots slots[kPanelRows];
   float most[kPanelRows], alpha[kPanelRows];
-  kScorePanels<S>[static_cast<std::size_t>(count - 1)](block.keys, group.q + begin * group.ldq, group.ldq,
-                                                       args.d_k, scores);
+  kScorePanels<S>[static_cast<std::size_t>(count - 1)](block.keys, block.keys_ahead, group.q + begin * group.ldq,
+                                                       group.ldq, args.d_k, scores);
   int head = begin % group.heads;
   for (int i = 0; i < count; ++i) {
     const std::int64_t position = group.position[begin + i] - block.base;
@@ -148,22 +150,8 @@ void attend_panel(const AttentionArgs& args, Group<S>& group, const Block& block
     weigh_scores<S>(scores + i * kKvBlock, slots[i], most[i], alpha[i], block.value_scales, p + i * kKvBlock,
                     group.sums + (begin + i) * kLanes);
   }
-  weigh_values<V>(block.values, p, alpha, slots, count, group.o + begin * group.d_v, group.d_v);
+  weigh_values<V>(block.values, block.values_ahead, p, alpha, slots, count, group.o + begin * group.d_v, group.d_v);
 }
-
-// Fetches a panel's share of what comes next.
-struct Ahead {
-  const std::byte *at, *end;
-  std::int64_t share;
-
-  Ahead(const std::byte* from, std::int64_t bytes, int panels)
-      : at(from), end(from == nullptr ? from : from + bytes), share((bytes / panels + 63) / 64 * 64) {}
-  void fetch() {
-    for (const std::byte* stop = end - at > share ? at + share : end; at < stop; at += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0);
-    }
-  }
-};
 
 // Latent attention: the first components of the keys of a block, in the layout of f32 values.
 template <KvType S>
@@ -187,35 +175,39 @@ void values_of_keys(const std::byte* keys, std::int64_t d_k, std::int64_t d_v, f
   }
 }
 
-// Items [begin, end), which all see something of a block they share.
+// A block with the items [begin, end) that share it and see something of it.
+struct Step {
+  std::int64_t base = 0;
+  const std::byte* block = nullptr;
+  int begin = 0, end = 0;
+};
+
 template <KvType S, KvType V>
-void attend_items(const AttentionArgs& args, Group<S>& group, const Block& block, const std::byte* next,
-                  int begin, int end) {
+void attend_items(const AttentionArgs& args, Group<S>& group, Block block, int begin, int end) {
   const int panels = (end - begin + kPanelRows - 1) / kPanelRows;
-  Ahead values(args.values_are_keys ? nullptr : block.values, value_block_bytes(S, args.d_v), panels);
-  Ahead keys(next == nullptr ? nullptr : next + args.key_offset, key_block_bytes(S, args.d_k), panels);
   for (int panel = 0; panel < panels; ++panel) {
     const int first = begin + (end - begin) * panel / panels,
               last = begin + (end - begin) * (panel + 1) / panels;
-    values.fetch();
-    keys.fetch();
     attend_panel<S, V>(args, group, block, first, last - first);
+    block.keys_ahead = block.values_ahead = 0;  // the first panel has asked for them
   }
 }
 
 template <KvType S>
-void attend_block(const AttentionArgs& args, Group<S>& group, std::int64_t base, const std::byte* block,
-                  const std::byte* next, int begin, int end) {
-  const std::byte* keys = block + args.key_offset;
+void attend_block(const AttentionArgs& args, Group<S>& group, const Step& step, const std::byte* next) {
+  const std::byte* keys = step.block + args.key_offset;
+  const std::ptrdiff_t ahead = next == nullptr ? 0 : next - step.block;
   if (args.values_are_keys) {
     values_of_keys<S>(keys, args.d_k, args.d_v, group.latent_values);
     const auto* values = reinterpret_cast<const std::byte*>(group.latent_values);
-    attend_items<S, KvType::f32>(args, group, {base, keys, values, reinterpret_cast<const float*>(keys)},
-                                 next, begin, end);
+    attend_items<S, KvType::f32>(args, group,
+                                 {step.base, keys, values, reinterpret_cast<const float*>(keys), ahead, 0},
+                                 step.begin, step.end);
   } else {
-    const std::byte* values = block + args.value_offset;
-    attend_items<S, S>(args, group, {base, keys, values, reinterpret_cast<const float*>(values)}, next, begin,
-                       end);
+    const std::byte* values = step.block + args.value_offset;
+    attend_items<S, S>(args, group,
+                       {step.base, keys, values, reinterpret_cast<const float*>(values), ahead, ahead},
+                       step.begin, step.end);
   }
 }
 
@@ -287,6 +279,7 @@ void attend_group(const AttentionArgs& args, Group<S>& group) {
     first = std::min(first, args.window > 0 ? std::max<std::int64_t>(0, oldest) / kKvBlock : 0);
     last = std::max(last, (start + group.piece[p].row_end - 1) / kKvBlock);
   }
+  Step step;  // found, and done when its follower is known, which it fetches
   for (std::int64_t index = first; index <= last; ++index) {
     const std::int64_t base = index * kKvBlock;
     for (int p = 0; p < group.pieces;) {
@@ -308,11 +301,11 @@ void attend_group(const AttentionArgs& args, Group<S>& group) {
         open = more.end == other.row_end;
         ++p;
       }
-      const bool goes_on = base + kKvBlock < piece.run->first_position + piece.row_end;
-      attend_block<S>(args, group, base, block, goes_on ? piece.run->blocks[index + 1] : nullptr,
-                      item_of(piece, rows.begin), end);
+      if (step.block != nullptr) attend_block<S>(args, group, step, block);
+      step = {base, block, item_of(piece, rows.begin), end};
     }
   }
+  if (step.block != nullptr) attend_block<S>(args, group, step, nullptr);
   end_group(args, group);
 }
 

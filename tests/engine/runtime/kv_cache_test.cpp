@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <functional>
+
 #include "engine/base/error.h"
 
 namespace moe {
@@ -83,6 +86,30 @@ TEST(KvCache, AForkSharesUntilItWrites) {
   EXPECT_EQ(stored_key(b, place, 32, 1), second);
   EXPECT_EQ(stored_key(b, place, 33, 1), third);
   EXPECT_EQ(a.length(), 33);
+}
+
+TEST(KvPool, BlocksLieSideBySideInRegionsAndNeverOverlap) {
+  ModelSpec spec = two_layers();
+  spec.layers.resize(1);
+  spec.layers[0].attention.kv_heads = 160;
+  spec.layers[0].attention.key_dim = spec.layers[0].attention.value_dim = 128;
+  const KvLayout layout(spec);
+  const auto bytes = static_cast<std::ptrdiff_t>(layout.groups()[0].block_bytes);  // a few fill a region
+  KvPool pool(layout, SIZE_MAX);
+  std::vector<KvPool::Block> blocks;
+  for (int i = 0; i < 10; ++i) blocks.push_back(pool.take(0));
+  EXPECT_EQ(blocks[1].get() - blocks[0].get(), bytes);
+  std::ranges::sort(blocks, std::less<const std::byte*>(), [](const auto& block) { return block.get(); });
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(blocks[i].get()) % 64, 0U);
+    blocks[i].get()[0] = blocks[i].get()[bytes - 1] = std::byte{1};  // all of it is there to be written
+    if (i > 0) {
+      EXPECT_GE(blocks[i].get() - blocks[i - 1].get(), bytes);
+    }
+  }
+  const std::byte* const freed = blocks[3].get();
+  blocks[3].reset();
+  EXPECT_EQ(pool.take(0).get(), freed) << "what comes back is handed out first";
 }
 
 TEST(KvCache, TheBudgetIsHeldAndMemoryComesBack) {

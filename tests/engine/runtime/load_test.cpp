@@ -230,18 +230,18 @@ TEST(Packed, AFolderThatCannotBeWrittenIsDoneWithout) {
   EXPECT_NE(loaded.notes[0].find("packed weights are not kept"), std::string::npos) << loaded.notes[0];
 }
 
-TEST(WeightMemory, RegionsAreAlignedZeroAndBounded) {
-  WeightMemory memory(100 + 64);
+TEST(HugeArena, RegionsAreAlignedZeroAndBounded) {
+  HugeArena memory(100 + 64, "memory for tests");
   std::byte* a = memory.take(100);
   std::byte* b = memory.take(36);
   EXPECT_EQ(reinterpret_cast<std::uintptr_t>(a) % 64, 0U);
   EXPECT_EQ(b - a, 128);
   for (int i = 0; i < 100; ++i) ASSERT_EQ(a[i], std::byte{0});
   a[99] = std::byte{1};
-  WeightMemory moved = std::move(memory);
+  HugeArena moved = std::move(memory);
   EXPECT_EQ(a[99], std::byte{1});
   EXPECT_THROW(moved.take(std::int64_t{1} << 40), Error);
-  EXPECT_THROW(WeightMemory(std::int64_t{1} << 62), Error);
+  EXPECT_THROW(HugeArena(std::int64_t{1} << 62, "memory for tests"), Error);
 }
 
 }  // namespace

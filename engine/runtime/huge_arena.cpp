@@ -1,8 +1,9 @@
-#include "engine/runtime/weight_memory.h"
+#include "engine/runtime/huge_arena.h"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <string>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -14,7 +15,7 @@ constexpr std::size_t kHugePage = std::size_t{1} << 21;
 
 }  // namespace
 
-WeightMemory::WeightMemory(std::int64_t bytes) : size_(rounded(bytes)) {
+HugeArena::HugeArena(std::int64_t bytes, std::string_view what) : size_(rounded(bytes)), what_(what) {
   if (bytes == 0) return;
   // More than is needed, so that a whole number of huge pages lies inside; what sticks out is given back.
   const std::size_t wanted = (static_cast<std::size_t>(size_) + kHugePage - 1) / kHugePage * kHugePage;
@@ -22,7 +23,7 @@ WeightMemory::WeightMemory(std::int64_t bytes) : size_(rounded(bytes)) {
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (all == MAP_FAILED) {
     throw Error(ErrorKind::limit,
-                Fault{"", "memory for weights", fmt::format("{} bytes", size_), "a refusal by the system"});
+                Fault{"", std::string(what), fmt::format("{} bytes", size_), "a refusal by the system"});
   }
   auto* const begin = static_cast<std::byte*>(all);
   const std::size_t front = (kHugePage - reinterpret_cast<std::uintptr_t>(begin) % kHugePage) % kHugePage;
@@ -33,24 +34,25 @@ WeightMemory::WeightMemory(std::int64_t bytes) : size_(rounded(bytes)) {
   ::madvise(data_, wanted, MADV_HUGEPAGE);  // a wish; small pages serve too
 }
 
-WeightMemory::WeightMemory(WeightMemory&& other) noexcept { *this = std::move(other); }
+HugeArena::HugeArena(HugeArena&& other) noexcept { *this = std::move(other); }
 
-WeightMemory& WeightMemory::operator=(WeightMemory&& other) noexcept {
+HugeArena& HugeArena::operator=(HugeArena&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   std::swap(taken_, other.taken_);
+  std::swap(what_, other.what_);
   return *this;
 }
 
-WeightMemory::~WeightMemory() {
+HugeArena::~HugeArena() {
   if (data_ != nullptr) ::munmap(data_, static_cast<std::size_t>(size_));
 }
 
-std::byte* WeightMemory::take(std::int64_t bytes) {
+std::byte* HugeArena::take(std::int64_t bytes) {
   const std::int64_t size = rounded(bytes);
-  if (bytes < 0 || size > size_ - taken_) {
+  if (bytes < 0 || size > left()) {
     throw Error(ErrorKind::limit,
-                Fault{"", "memory for weights", fmt::format("at most {} bytes more", size_ - taken_),
+                Fault{"", std::string(what_), fmt::format("at most {} bytes more", left()),
                       std::to_string(bytes)});
   }
   std::byte* const at = data_ + taken_;

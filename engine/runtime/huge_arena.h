@@ -1,0 +1,34 @@
+// One region of memory handed out piece by piece, on huge pages where the system grants them: for all matrices of
+// a model, and for the blocks of the key/value cache.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace moe {
+
+// Address space is reserved at once and memory is taken as it is touched. Neighbouring pieces share huge pages,
+// which a region for each would not do for small ones (experts). Not for sharing between threads.
+class HugeArena {
+ public:
+  HugeArena() noexcept = default;
+  // `what` names the memory in errors. Errors: limit, if the system refuses that much.
+  HugeArena(std::int64_t bytes, std::string_view what);
+  HugeArena(HugeArena&& other) noexcept;
+  HugeArena& operator=(HugeArena&& other) noexcept;
+  ~HugeArena();
+
+  // What a piece of `bytes` takes up: pieces start at multiples of 64.
+  static std::int64_t rounded(std::int64_t bytes) noexcept { return (bytes + 63) / 64 * 64; }
+  // The next `bytes`, zero. Errors: limit, if fewer are left.
+  std::byte* take(std::int64_t bytes);
+  std::int64_t left() const noexcept { return size_ - taken_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::int64_t size_ = 0, taken_ = 0;
+  std::string_view what_;
+};
+
+}  // namespace moe
