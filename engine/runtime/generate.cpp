@@ -3,16 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 
 namespace moe {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 // FNV-1a over the bits of one row: equal rows, equal hash, on every machine.
 std::uint64_t hash_row(std::span<const float> row) {

@@ -4,22 +4,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <list>
 #include <optional>
 
+#include "engine/base/clock.h"
 #include "engine/runtime/sampler.h"
 #include "eval/run/reply.h"
 #include "eval/run/shared_prefix.h"
 
 namespace moe::eval {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_between(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
 
 SamplingOptions sampling_of(const Sampling& s) {
   SamplingOptions options;

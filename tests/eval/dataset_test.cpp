@@ -13,7 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::fault_of;
-using testing::TemporaryDirectory;
+using testing::TempDir;
 
 const DatasetSpec& spec_of(const char* task) {
   static const TaskRegistry registry;
@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"truthfulqa", R"({"question": "q", "mc1_targets": 3})", "mc1_targets: expected an object"}));
 
 TEST(Dataset, FindsFilesInTheDirectoryOrItsFolderPlainOrGzip) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   std::filesystem::create_directories(directory / "arc");
   const std::string path = directory / "arc/ARC-Challenge-Test.jsonl.gz";
   gzFile file = gzopen(path.c_str(), "wb");

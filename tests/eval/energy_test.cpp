@@ -6,9 +6,9 @@
 namespace moe::eval {
 namespace {
 
-using testing::TemporaryDirectory;
+using testing::TempDir;
 
-void write_zone(const TemporaryDirectory& directory, const std::string& zone, const std::string& name,
+void write_zone(const TempDir& directory, const std::string& zone, const std::string& name,
                 std::uint64_t microjoules) {
   directory.write(zone + "/name", name + "\n");
   directory.write(zone + "/max_energy_range_uj", "1000000000\n");
@@ -16,7 +16,7 @@ void write_zone(const TemporaryDirectory& directory, const std::string& zone, co
 }
 
 TEST(Energy, SumsPackagesAndMemoryAndFollowsAWrap) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   write_zone(directory, "intel-rapl:0", "package-0", 5'000'000);
   write_zone(directory, "intel-rapl:0:0", "core", 1'000'000);  // part of its package
   write_zone(directory, "intel-rapl:0:1", "dram", 0);
@@ -34,7 +34,7 @@ TEST(Energy, SumsPackagesAndMemoryAndFollowsAWrap) {
 }
 
 TEST(Energy, IsAbsentWhereItCannotBeRead) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   EXPECT_FALSE(EnergyMeter(directory / "none").joules().has_value());
   EXPECT_FALSE(EnergyMeter(directory.path()).joules().has_value());
   write_zone(directory, "intel-rapl:0", "package-0", 5);

@@ -9,7 +9,7 @@ namespace {
 using ::testing::ElementsAre;
 using testing::fault_of;
 using ::testing::HasSubstr;
-using testing::TemporaryDirectory;
+using testing::TempDir;
 
 std::vector<Doc> docs_asking(const std::vector<std::string>& questions) {
   std::vector<Doc> docs;
@@ -24,7 +24,7 @@ std::vector<Doc> docs_asking(const std::vector<std::string>& questions) {
 const std::vector<Doc> kDocs = docs_asking({"Why?", "Why? Because", "How  many\neggs?", "Who?"});
 
 std::vector<std::size_t> chosen(const std::string& text) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   return resolve_items(read_items(directory.write("list", text)), kDocs, "--items");
 }
 

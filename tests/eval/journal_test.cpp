@@ -14,7 +14,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::fault_of;
 using testing::read_all;
-using testing::TemporaryDirectory;
+using testing::TempDir;
 
 std::vector<std::string> lines_in(const std::string& path) {
   std::vector<std::string> lines;
@@ -23,7 +23,7 @@ std::vector<std::string> lines_in(const std::string& path) {
 }
 
 TEST(Journal, KeepsLinesInOrder) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const std::string path = directory / "journal.jsonl";
   {
     Journal journal(path, [](std::string_view, std::size_t) { FAIL(); });
@@ -35,7 +35,7 @@ TEST(Journal, KeepsLinesInOrder) {
 }
 
 TEST(Journal, FlushesBehindTheWriter) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   Journal journal(directory / "journal.jsonl", [](std::string_view, std::size_t) {});
   journal.flush();
   for (int i = 0; i < 200; ++i) journal.append("line");
@@ -44,7 +44,7 @@ TEST(Journal, FlushesBehindTheWriter) {
 }
 
 TEST(Journal, CutsAnUnfinishedLastLineAtEveryByte) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const std::string path = directory / "journal.jsonl", whole = "{\"a\":1}\n{\"b\":2}\n";
   for (std::size_t length = 0; length <= whole.size(); ++length) {
     directory.write("journal.jsonl", whole.substr(0, length));
@@ -59,7 +59,7 @@ TEST(Journal, CutsAnUnfinishedLastLineAtEveryByte) {
 }
 
 TEST(Journal, ALineItsReaderRefusesLeavesTheFileAlone) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const std::string path = directory.write("notes.txt", "my notes\nunfinished");
   EXPECT_THROW(Journal(path, [](std::string_view, std::size_t number) {
                  throw Error(ErrorKind::format, Fault{"notes.txt", "line", "a record", std::to_string(number)});
@@ -69,7 +69,7 @@ TEST(Journal, ALineItsReaderRefusesLeavesTheFileAlone) {
 }
 
 TEST(Journal, RefusesASecondWriter) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const std::string path = directory / "journal.jsonl";
   const Journal first(path, [](std::string_view, std::size_t) {});
   EXPECT_THAT(fault_of([&] { Journal(path, [](std::string_view, std::size_t) {}); }),
@@ -77,7 +77,7 @@ TEST(Journal, RefusesASecondWriter) {
 }
 
 TEST(Journal, SaysWhyItCannotBeOpened) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   EXPECT_THAT(fault_of([&] { Journal(directory / "no/such/file", [](std::string_view, std::size_t) {}); }),
               HasSubstr("No such file or directory"));
   EXPECT_THAT(fault_of([&] { Journal(directory.path(), [](std::string_view, std::size_t) {}); }),
@@ -87,7 +87,7 @@ TEST(Journal, SaysWhyItCannotBeOpened) {
 
 // A limit on the file's size stands for a full disk: a record is written in part, then refused.
 TEST(Journal, AFullDiskLosesNothing) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   const std::string path = directory / "journal.jsonl";
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);

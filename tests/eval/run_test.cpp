@@ -21,13 +21,13 @@ using ::testing::HasSubstr;
 using testing::FakeBackend;
 using testing::fault_of;
 using testing::read_all;
-using testing::TemporaryDirectory;
+using testing::TempDir;
 
 const std::string kData = test::fixture("eval/data").string();
 
 // The built-in tasks over the small files of tests/eval/data.
 struct Bench {
-  TemporaryDirectory directory;
+  TempDir directory;
   TaskRegistry registry;
   RunOptions options;
 

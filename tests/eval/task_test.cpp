@@ -8,7 +8,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using testing::fault_of;
-using testing::TemporaryDirectory;
+using testing::TempDir;
 
 constexpr const char* kSmall = R"({
   "task": "small", "version": "1", "title": "a small task",
@@ -112,7 +112,7 @@ TEST(Task, DeepJsonIsRefusedNotRecursedInto) {
 }
 
 TEST(Registry, TakesUsersTasksAndRefusesASecondName) {
-  const TemporaryDirectory directory;
+  const TempDir directory;
   directory.write("small.json", kSmall);
   directory.write("notes.txt", "not a task");
   const TaskRegistry registry({directory.path()});

@@ -36,10 +36,6 @@ std::string cut_to(std::string text, std::size_t width) {
   return text;
 }
 
-double seconds_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
-}
-
 }  // namespace
 
 std::string format_duration(double seconds) {

@@ -1,12 +1,13 @@
 // A progress line on stderr: a bar with an estimate on a terminal, one plain line now and then elsewhere.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <mutex>
 #include <string>
 #include <string_view>
+
+#include "engine/base/clock.h"
 
 namespace moe::tools {
 
@@ -43,8 +44,6 @@ class Progress {
   void finish(std::string_view note = {});
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   void wipe_locked();
 
   std::mutex mutex_;

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/checkpoint/hub.h"
 #include "eval/run/energy.h"
@@ -28,10 +28,6 @@ namespace moe::tools {
 using namespace moe::eval;
 
 namespace {
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 // A model that cannot be loaded leaves no empty journal behind, nor the folders made for it.
 std::unique_ptr<Backend> open_or_clean_up(const std::string& model, const EngineOptions& options,
@@ -162,7 +158,7 @@ class ModelRun {
   std::string directory_;
   std::unique_ptr<RunJournal> journal_;
   EnergyMeter energy_;
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const Clock::time_point start_ = Clock::now();
   const double started_ =
       std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
   BackendInfo info_;  // of the last session

@@ -191,7 +191,7 @@ TEST(GgufModelErrors, NameTheKeyOrTensor) {
   };
   for (const Row& row : table) {
     SCOPED_TRACE(row.fixture + (": " + row.parts[0]));
-    const testing::TemporaryFolder folder;
+    const testing::TempDir folder;
     testing::write_text(folder / "bad.gguf", edited(row.fixture, row.find, row.replace));
     std::vector<std::string> parts = row.parts;
     parts.insert(parts.begin(), "bad.gguf");

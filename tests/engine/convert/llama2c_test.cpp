@@ -208,7 +208,7 @@ TEST(Llama2cTokenizer, RefusesBrokenFiles) {
 }
 
 TEST(Llama2cModel, FindsTheTokenizerBesideIt) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   testing::write_text(folder / "m.bin", Sample().legacy());
   const auto config = ErrorKind::config;
   testing::expect_error(config, {"m.bin", "--tokenizer", "none"},

@@ -23,7 +23,7 @@ ModelImage fixture(const char* name) {
 json config_of(const fs::path& folder) { return json::parse(testing::read_text(folder / "config.json")); }
 
 TEST(WriteModel, F32IsExactAndBf16Rounds) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   const ModelImage image = fixture("qwen3");
   std::uint64_t last = 0, total = 0;
   WriteModelOptions options;
@@ -56,7 +56,7 @@ TEST(WriteModel, F32IsExactAndBf16Rounds) {
 }
 
 TEST(WriteModel, ADirectoryKeepsItsTypesUnlessToldOtherwise) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   WriteModelOptions bf16;
   bf16.dtype = DType::bf16;
   write_model(fixture("qwen3"), folder / "a", bf16);
@@ -81,7 +81,7 @@ TEST(WriteModel, ADirectoryKeepsItsTypesUnlessToldOtherwise) {
 }
 
 TEST(WriteModel, RefusesFoldersThatAreNotEmpty) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   const ModelImage image = fixture("qwen2");
   testing::write_text(folder / "file", "x");
   const auto usage = ErrorKind::usage;
@@ -95,7 +95,7 @@ TEST(WriteModel, RefusesFoldersThatAreNotEmpty) {
 }
 
 TEST(WriteModel, AFailureLeavesNothingBehind) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   ModelImage image = fixture("qwen2");
   image.tensors.back().read = [](std::int64_t, std::int64_t, float*) {
     throw Error(ErrorKind::format, "broken tensor");
@@ -124,7 +124,7 @@ TEST(WriteModel, AFailureLeavesNothingBehind) {
 }
 
 TEST(ReadAnyModel, TellsFormatsApart) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   testing::write_text(folder / "a.txt", "hello");
   testing::write_text(folder / "a.gguf", "GGUF");
   fs::create_directory(folder / "empty");

@@ -69,7 +69,7 @@ void expect_one_error_line(const Outcome& outcome) {
 }
 
 TEST(MoeConvert, ConvertsAndSaysSoOnStderr) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   const std::string out = (folder / "out").string();
   const Outcome outcome =
       run(folder.path(), {fixture("qwen3.gguf"), out, "--upcycle", "4:2", "--dtype", "bf16"});
@@ -87,7 +87,7 @@ TEST(MoeConvert, ConvertsAndSaysSoOnStderr) {
 }
 
 TEST(MoeConvert, HelpTeaches) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   const Outcome help = run(folder.path(), {"--help"});
   EXPECT_EQ(help.code, 0);
   for (const char* word : {"GGUF", "llama2.c", "--upcycle", "Q4_K", "leaves nothing behind", "Exit codes"}) {
@@ -97,7 +97,7 @@ TEST(MoeConvert, HelpTeaches) {
 }
 
 TEST(MoeConvert, WrongUsageGivesTwo) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   const std::string out = (folder / "out").string();
   const std::string in = fixture("qwen3.gguf");
   for (const std::vector<std::string>& args :
@@ -124,7 +124,7 @@ TEST(MoeConvert, WrongUsageGivesTwo) {
 }
 
 TEST(MoeConvert, FailuresGiveOneAndLeaveNothing) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   const std::string out = (folder / "a/b/out").string();
   const std::string gguf = testing::read_text(fixture("qwen3.gguf"));
   testing::write_text(folder / "cut.gguf", gguf.substr(0, gguf.size() / 2));
@@ -156,7 +156,7 @@ TEST(MoeConvert, FailuresGiveOneAndLeaveNothing) {
 }
 
 TEST(MoeConvert, AFullDiskLeavesNothing) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   // A limit on the size of files fails writes as a full disk does.
   const Outcome outcome = run(folder.path(), {fixture("llama_types.gguf"), (folder / "out").string()}, [] {
     const rlimit limit{20000, 20000};
@@ -169,7 +169,7 @@ TEST(MoeConvert, AFullDiskLeavesNothing) {
 }
 
 TEST(MoeConvert, SignalsLeaveNothing) {
-  const testing::TemporaryFolder folder;
+  const testing::TempDir folder;
   // A gigabyte of zeros that takes no room: long enough to be interrupted.
   testing::Bytes header;
   for (const std::int32_t n : {2048, 8192, 4, 16, 16, 3, 2}) header.number(n);
