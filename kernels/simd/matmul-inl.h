@@ -22,8 +22,8 @@ struct MicroArgs {
   const std::uint16_t* scales;  // int8 alone: f16, of the first tile
   std::int64_t scale_stride;    // numbers from tile to tile
   std::int64_t count;
-  // Weights to fetch meanwhile: of T tiles, `next_stride` bytes apart, `next_share` bytes each, from `next`
-  // on.
+  // Weights to fetch meanwhile: of T tiles, `next_stride` bytes apart, from `next` on, as many bytes each as
+  // make `next_share` in a whole block of K.
   const std::byte* next;
   std::int64_t next_stride, next_share;
   float* sums;
@@ -255,7 +255,7 @@ class Product {
           plan_fetches(next_tile < tile_end ? next_tile : tile, tiles, next_k);
         } else {
           next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kAheadQuantBytes : kAheadBytes);
-          share_ = block_bytes();
+          share_ = block_bytes(0);
         }
         bundle(tile, tiles, k, std::min(step, w_.cols() - k));
         tile += tiles;
@@ -302,7 +302,7 @@ class Product {
     args.sum_stride = rows_ * kLanes;
     args.block_stride = x_.block_stride;
     args.next_stride = w_.tile_bytes();
-    args.next_share = share_;
+    args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
     args.group_stride = x_.group_stride;
     if (unpack_) {
       for (int t = 0; t < tiles; ++t) {
@@ -326,7 +326,7 @@ class Product {
   // once.
   void plan_fetches(std::int64_t tile, int tiles, std::int64_t k) {
     next_ = weights(tile, k);
-    share_ = (block_bytes() / panels_ + 63) / 64 * 64;
+    share_ = (block_bytes(k) / panels_ + 63) / 64 * 64;
     if (x_.compute != Compute::int8) return;
     for (int t = 0; t < tiles; ++t) {
       const std::uint16_t* from = scales(tile + t, k);
@@ -335,9 +335,10 @@ class Product {
       }
     }
   }
-  // Of a tile.
-  std::int64_t block_bytes() const {
-    return family_.offset(w_.cols(), kBlockK) - family_.offset(w_.cols(), 0);
+  // Of a tile's block at k, a multiple of kBlockK.
+  std::int64_t block_bytes(std::int64_t k) const {
+    const std::int64_t whole = family_.offset(w_.cols(), kBlockK) - family_.offset(w_.cols(), 0);
+    return w_.cols() - k >= kBlockK ? whole : whole * (w_.cols() - k) / kBlockK;
   }
 
   Vec sum(std::int64_t tile, std::int64_t r) const {
