@@ -15,7 +15,7 @@ DATA = str(pathlib.Path(__file__).resolve().parent / "data")
 
 def main():
     failures = []
-    with tempfile.TempDir() as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         broken = pathlib.Path(scratch) / "tasks"
         broken.mkdir()
         (broken / "t.json").write_text('{"task": "t", "version": "1", "title": "x", "colour": 1}')

@@ -35,7 +35,7 @@ def main():
         print("skipped: needs models and the public data sets")
         sys.exit(77)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with tempfile.TempDir() as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         os.environ["XDG_CACHE_HOME"] = scratch + "/cache"  # the user's own stays as it is
         whole, pieces = scratch + "/whole", scratch + "/pieces"
         sweep = pathlib.Path(scratch) / "sweep.json"

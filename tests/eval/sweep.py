@@ -172,7 +172,7 @@ def main():
         print("skipped: needs a model and the public data sets")
         sys.exit(77)
     for part in (sweeps, routing, forms, one_model):
-        with tempfile.TempDir() as scratch:
+        with tempfile.TemporaryDirectory() as scratch:
             os.environ["XDG_CACHE_HOME"] = scratch + "/cache"  # the user's own stays as it is
             part(pathlib.Path(scratch))
     print("sweeps, lists, samples and latency as expected")

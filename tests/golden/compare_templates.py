@@ -116,7 +116,7 @@ def ours(program, folder, case, as_json, ascii_only):
 def compare(program, name, source, tokens, count, seed):
     """(conversations that raise, conversations that differ)"""
     maker, raised, differ = Maker(f"{seed}{name}"), 0, 0
-    with tempfile.TempDir() as path:
+    with tempfile.TemporaryDirectory() as path:
         folder = pathlib.Path(path)
         (folder / "chat_template.jinja").write_bytes(source.encode())
         (folder / "tokenizer_config.json").write_text(json.dumps(tokens), encoding="utf-8")

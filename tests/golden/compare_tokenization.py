@@ -113,7 +113,7 @@ def main():
         if args.names and name not in args.names.split(","):
             continue
         start = time.time()
-        with tempfile.TempDir() as folder:
+        with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "tokenizer.json")
             pathlib.Path(path).write_bytes(content)
             comparison = Comparison(args.program, name, path)
