@@ -60,6 +60,7 @@ std::string checkpoint_stamp(const Checkpoint& checkpoint) {
   for (const SafetensorsFile& file : checkpoint.files()) {
     // The file as it is now, which may no longer be the one that was opened.
     add(file.path(), open_for_reading(file.path()), content_hash(file.header()));
+    file.drop(file.header());
   }
   std::sort(lines.begin(), lines.end());
   return hash_of(lines);

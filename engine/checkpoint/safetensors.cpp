@@ -290,6 +290,7 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   file.contents_ = read_safetensors(file.file_.bytes(), path.string());
   file.by_name_.reserve(file.contents_.tensors.size());
   for (const Tensor& tensor : file.contents_.tensors) file.by_name_.emplace(tensor.name, &tensor);
+  file.drop(file.header());
   return file;
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/runtime/matrix_sizes.h"
 
 namespace moe {
 namespace {
@@ -27,8 +28,6 @@ std::optional<WeightType> packed_type(DType type) {
 }
 
 constexpr std::int64_t kFp8Block = 128;
-// Packed bytes between two looks at what may leave memory.
-constexpr std::int64_t kSlabBytes = std::int64_t{32} << 20;
 
 // One row of F8_E4M3 elements times its blocks' scales.
 void widen_fp8_row(const WeightReader::Found& w, std::int64_t row, std::int64_t cols, float* out) {
@@ -77,7 +76,7 @@ void store_row(std::span<const float> row, WeightType type, std::byte* out) {
 std::span<const std::byte> stored_bytes(const WeightReader::Found& w, const WeightPart& part) {
   const TensorSlice& s = w.slice;
   const std::int64_t first = s.offset + part.first_row * s.row_stride;
-  const std::int64_t last = first + (part.rows - 1) * s.row_stride + (part.use.cols - 1) * s.col_stride;
+  const std::int64_t last = first + (part.rows - 1) * s.row_stride + (part.use.is_vector() ? 0 : (part.use.cols - 1) * s.col_stride);
   const auto element = static_cast<std::int64_t>(size_of(w.tensor->dtype));
   const auto at = [&](std::int64_t index) { return static_cast<std::size_t>(s.encoding == Encoding::mxfp4 ? index / 2 : index * element); };
   return w.tensor->data.subspan(at(first), at(last) + static_cast<std::size_t>(element) - at(first));
@@ -113,12 +112,42 @@ bool is_direct(const WeightReader::Found& w) {
   return w.slice.encoding == Encoding::plain && packed_type(w.tensor->dtype).has_value();
 }
 
+// Bytes of the floats that a part is turned into.
+std::int64_t widened_bytes(const WeightReader::Found& w, const WeightPart& part) {
+  return is_direct(w) ? 0 : part.rows * part.use.cols * (float_type(w) == WeightType::bf16 ? 2 : 4);
+}
+
+// Rows [begin, end) of the parts one below the other, as parts.
+void append_rows(std::span<const WeightPart> parts, std::int64_t begin, std::int64_t end, std::vector<WeightPart>& out) {
+  for (WeightPart part : parts) {
+    const std::int64_t rows = part.rows, from = std::clamp<std::int64_t>(begin, 0, rows);
+    part.first_row += from;
+    part.rows = std::clamp<std::int64_t>(end, 0, rows) - from;
+    if (part.rows > 0) out.push_back(part);
+    begin -= rows;
+    end -= rows;
+  }
+}
+
+// What tiles [begin, end) of a matrix of these parts hold, as the parts of a smaller one; both are even for gate_up.
+std::vector<WeightPart> parts_of_tiles(std::span<const WeightPart> parts, kernels::RowOrder order, std::int64_t begin, std::int64_t end) {
+  const std::int64_t lanes = kernels::row_granularity(), rows = rows_of(parts);
+  std::vector<WeightPart> out;
+  if (order == kernels::RowOrder::stacked) {
+    append_rows(parts, begin * lanes, end * lanes, out);
+    return out;
+  }
+  const std::int64_t half = rows / 2, first = begin / 2 * lanes, last = std::min(half, end / 2 * lanes);
+  append_rows(parts, first, last, out);
+  append_rows(parts, half + first, half + last, out);
+  return out;
+}
+
 }  // namespace
 
-// A part as the kernels can read it; `widened` holds the numbers where the stored form had to be turned into floats.
+// A part as the kernels can read it, and where it came from.
 struct WeightReader::Staged {
   MatrixView view;
-  std::vector<std::byte> widened;
   Found found;
   std::span<const std::byte> stored;
 };
@@ -155,9 +184,11 @@ WeightReader::Found WeightReader::find(const WeightUse& use) const {
 
 std::vector<float> WeightReader::vector(const WeightUse& use) {
   const Found w = find(use);
+  const std::span<const std::byte> stored = stored_bytes(w, whole(use));
+  std::vector<std::byte> copy(stored.size());
+  checkpoint_.copy(*w.tensor, stored, copy.data());
   std::vector<float> out(use.rows);
-  read_floats(w.tensor->dtype, w.tensor->data.data() + w.slice.offset * size_of(w.tensor->dtype), out.size(),
-              w.slice.row_stride, out.data());
+  read_floats(w.tensor->dtype, copy.data(), out.size(), w.slice.row_stride, out.data());
   return out;
 }
 
@@ -190,22 +221,36 @@ void WeightReader::widen(const Found& w, const WeightPart& part, WeightType type
   team_ != nullptr ? team_->parallel_for(part.rows, 1, rows) : rows(0, part.rows, 0);
 }
 
-WeightReader::Staged WeightReader::stage(const WeightPart& part) const {
-  Staged staged;
-  staged.found = find(part.use);
-  const Found& w = staged.found;
-  staged.stored = stored_bytes(w, part);
-  checkpoint_.will_need(*w.tensor, staged.stored);
-  if (is_direct(w)) {
-    staged.view = view(part, w);
-    return staged;
-  }
+WeightReader::Staged WeightReader::stage(const WeightPart& part, std::byte* widened) const {
+  const Found w = find(part.use);
+  const std::span<const std::byte> stored = stored_bytes(w, part);
+  if (is_direct(w)) return {view(part, w), w, stored};
   const WeightType type = float_type(w);
-  staged.widened.resize(part.rows * part.use.cols * (type == WeightType::bf16 ? 2 : 4));
-  widen(w, part, type, staged.widened.data());
-  const MatrixView rows = kernels::row_major(type, staged.widened.data(), part.rows, part.use.cols);
-  staged.view = part.transposed ? transposed(rows) : rows;
-  return staged;
+  widen(w, part, type, widened);
+  const MatrixView rows = kernels::row_major(type, widened, part.rows, part.use.cols);
+  return {part.transposed ? transposed(rows) : rows, w, stored};
+}
+
+// The tiles from `first_tile` on that are made of these parts; what they were made of is given back.
+void WeightReader::pack_slab(std::span<const WeightPart> parts, std::int64_t first_tile, kernels::PackedMatrix& packed) {
+  std::int64_t bytes = 0;
+  for (const WeightPart& part : parts) bytes += widened_bytes(find(part.use), part);
+  if (bytes > std::int64_t(widened_.size())) widened_.resize(bytes);
+  std::vector<Staged> staged;
+  std::vector<MatrixView> views;
+  std::byte* widened = widened_.data();
+  for (const WeightPart& part : parts) {
+    staged.push_back(stage(part, widened));
+    views.push_back(staged.back().view);
+    widened += widened_bytes(staged.back().found, part);
+  }
+  const kernels::PackedMatrix slab = kernels::PackedMatrix::unpacked(std::move(views), packed.type(), packed.order());
+  const auto pack = [&](std::int64_t begin, std::int64_t end, int) { kernels::pack_tiles(slab, begin, end, packed.tile(first_tile + begin)); };
+  team_ != nullptr ? team_->parallel_for(slab.tiles(), 1, pack) : pack(0, slab.tiles(), 0);
+  for (const Staged& part : staged) {
+    checkpoint_.drop(*part.found.tensor, part.stored);
+    if (part.found.scales != nullptr) checkpoint_.drop(*part.found.scales, part.found.scales->data);
+  }
 }
 
 bool WeightReader::stays_in_place(std::span<const WeightPart> parts) const {
@@ -219,30 +264,28 @@ kernels::PackedMatrix WeightReader::matrix(std::span<const WeightPart> parts, ke
     for (const WeightPart& part : parts) views.push_back(view(part, find(part.use)));
     return kernels::PackedMatrix::unpacked(std::move(views), type_of(parts), order);
   }
-  std::vector<Staged> staged;
-  std::int64_t bytes = 0;
+  std::int64_t bytes = 0, source_bytes = 0;
   for (const WeightPart& part : parts) {
-    staged.push_back(stage(part));
-    views.push_back(staged.back().view);
-    bytes += part.rows * part.use.cols * static_cast<std::int64_t>(size_of(staged.back().found.tensor->dtype));
+    const Found w = find(part.use);
+    const std::int64_t stored = part.rows * part.use.cols * static_cast<std::int64_t>(size_of(w.tensor->dtype));
+    bytes += stored;
+    source_bytes += (w.slice.encoding == Encoding::mxfp4 ? stored / 2 : stored) + widened_bytes(w, part);
+    checkpoint_.will_need(*w.tensor, stored_bytes(w, part));
   }
   const WeightType type = type_of(parts);
   const std::int64_t rows = rows_of(parts), cols = cols_of(parts);
   kernels::PackedMatrix packed =
       memory_ == nullptr ? kernels::PackedMatrix(type, rows, cols, order)
                          : kernels::PackedMatrix::over(memory_->take(kernels::packed_bytes(type, rows, cols, order)), type, rows, cols, order);
-  // A slab at a time, and what it was made of given back: a large matrix must not be in memory twice.
-  // By the larger of the two: what is quantised takes a multiple of its packed bytes in the file.
-  const std::int64_t tile_bytes = std::max(packed.tile_bytes(), bytes / packed.tiles());
-  const std::int64_t slab = std::max<std::int64_t>(1, kSlabBytes / tile_bytes);
-  for (std::int64_t first = 0; first < packed.tiles(); first += slab) {
-    const std::int64_t count = std::min(slab, packed.tiles() - first);
-    const auto pack = [&](std::int64_t begin, std::int64_t end, int) { kernels::pack_tiles(packed, views, first + begin, first + end); };
-    team_ != nullptr ? team_->parallel_for(count, 1, pack) : pack(0, count, 0);
-    for (const Staged& part : staged) checkpoint_.drop(*part.found.tensor, part.stored);
-  }
-  for (const Staged& part : staged) {
-    if (part.found.scales != nullptr) checkpoint_.drop(*part.found.scales, part.found.scales->data);
+  // What is transposed is small, a head's half of kv_b: it is not cut.
+  const std::int64_t slabs = parts.front().transposed ? 1 : slabs_of(source_bytes);
+  const std::int64_t unit = order == kernels::RowOrder::gate_up ? 2 : 1, step = (packed.tiles() / unit + slabs - 1) / slabs * unit;
+  for (std::int64_t first = 0; first < packed.tiles(); first += step) {
+    if (slabs == 1) {
+      pack_slab(parts, 0, packed);
+    } else {
+      pack_slab(parts_of_tiles(parts, order, first, std::min(packed.tiles(), first + step)), first, packed);
+    }
   }
   if (bytes_read_) bytes_read_(bytes);
   return packed;

@@ -38,8 +38,10 @@ class WeightReader : public WeightSource {
   // Throws where the tensor is missing, has another shape or cannot be read as weights.
   Found find(const WeightUse& use) const;
 
+  // Copied out of the file: a touch of its mapping for so little would map up to 2 MB.
   std::vector<float> vector(const WeightUse& use) override;
-  // Reads through the mapped file and gives its pages back, so that a weight is resident once.
+  // Reads through the mapped file and gives its pages back slab by slab (matrix_sizes.h), so that a weight is resident
+  // once.
   kernels::PackedMatrix matrix(std::span<const WeightPart> parts, kernels::RowOrder order) override;
   // The type in which matrix() would pack these parts.
   kernels::WeightType type_of(std::span<const WeightPart> parts) const;
@@ -49,7 +51,8 @@ class WeightReader : public WeightSource {
   // Throws Error(unsupported) naming the tensor unless its type `fits`.
   void require_type(const std::string& tensor, DType found, bool fits, std::string_view expected) const;
   void widen(const Found& w, const WeightPart& part, kernels::WeightType type, std::byte* out) const;
-  Staged stage(const WeightPart& part) const;
+  Staged stage(const WeightPart& part, std::byte* widened) const;
+  void pack_slab(std::span<const WeightPart> parts, std::int64_t first_tile, kernels::PackedMatrix& packed);
 
   const Checkpoint& checkpoint_;
   const WeightLocator& locate_;
@@ -58,6 +61,7 @@ class WeightReader : public WeightSource {
   HugeArena* memory_ = nullptr;
   bool leave_in_place_ = false;
   std::function<void(std::int64_t)> bytes_read_;
+  std::vector<std::byte> widened_;  // floats of one slab, where they had to be made
 };
 
 }  // namespace moe
