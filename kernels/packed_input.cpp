@@ -35,6 +35,7 @@ void PackedInput::bind(const KernelTable& table, Compute compute, const float* x
   }
   if (bytes > capacity_) {
     const std::int64_t padded = (bytes + 63) / 64 * 64;
+    data_.reset();
     data_.reset(static_cast<std::byte*>(std::aligned_alloc(64, static_cast<std::size_t>(padded))));
     capacity_ = data_ == nullptr ? 0 : bytes;
     if (data_ == nullptr) throw std::bad_alloc();

@@ -11,11 +11,15 @@
 
 namespace moe {
 
-// Floats that grow and are never cleared: scratch that every pass writes before it reads.
+// Floats that grow and are never cleared: scratch that every pass writes before it reads. What grows loses its contents,
+// so that it is not in memory twice.
 class Buffer {
  public:
   float* get(std::int64_t floats) {
-    if (std::int64_t(data_.size()) < floats) data_.resize(floats);
+    if (std::int64_t(data_.size()) < floats) {
+      data_ = {};
+      data_.resize(floats);
+    }
     return data_.data();
   }
   const float* at(std::int64_t offset) const { return data_.data() + offset; }

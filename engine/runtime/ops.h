@@ -46,16 +46,17 @@ class Ops {
   void matmul_here(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
                    std::int64_t ldy) const;
 
+  static constexpr std::int64_t kRowsTogether = 192;
   // f(first, count) for runs of rows of nearly equal size, few enough that the numbers between two products
-  // of a layer stay in the second-level cache.
+  // of a layer stay in the second-level cache. The first run is a longest one: buffers do not grow on the way.
   template <class F>
   static void for_row_blocks(std::int64_t rows, F&& f) {
-    const std::int64_t blocks = (rows + kRowsTogether - 1) / kRowsTogether;
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      const std::int64_t first = rows * b / blocks;
-      f(first, rows * (b + 1) / blocks - first);
-    }
+    const std::int64_t blocks = row_blocks(rows);
+    const auto start = [&](std::int64_t b) { return (rows * b + blocks - 1) / blocks; };
+    for (std::int64_t b = 0; b < blocks; ++b) f(start(b), start(b + 1) - start(b));
   }
+  // Rows of the longest of those runs.
+  static std::int64_t block_rows(std::int64_t rows) { return rows == 0 ? 0 : (rows + row_blocks(rows) - 1) / row_blocks(rows); }
   // f(row) for every row, spread over the team.
   template <class F>
   void for_rows(std::int64_t rows, F&& f) const {
@@ -73,7 +74,7 @@ class Ops {
   void activate(const ActivationSpec& spec, const float* gate, const float* up, std::int64_t width, float* out) const;
 
  private:
-  static constexpr std::int64_t kRowsTogether = 192;
+  static std::int64_t row_blocks(std::int64_t rows) { return (rows + kRowsTogether - 1) / kRowsTogether; }
 
   void run_parts(std::span<const Part* const> parts, const kernels::PackedInput& input, float* y, std::int64_t ldy) const;
   const kernels::PackedInput& prepare(kernels::Compute compute, const float* x, std::int64_t ldx, std::int64_t rows,
