@@ -11,14 +11,14 @@
 namespace moe {
 namespace {
 
-constexpr std::size_t kHugePage = std::size_t{1} << 21;
+constexpr auto kHugePage = static_cast<std::size_t>(HugeArena::kPage);
 
 }  // namespace
 
 HugeArena::HugeArena(std::int64_t bytes, std::string_view what) : size_(rounded(bytes)), what_(what) {
   if (bytes == 0) return;
   // More than is needed, so that a whole number of huge pages lies inside; what sticks out is given back.
-  const std::size_t wanted = (static_cast<std::size_t>(size_) + kHugePage - 1) / kHugePage * kHugePage;
+  const auto wanted = static_cast<std::size_t>(touched(size_));
   void* const all = ::mmap(nullptr, wanted + kHugePage, PROT_READ | PROT_WRITE,
                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (all == MAP_FAILED) {

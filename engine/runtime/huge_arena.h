@@ -12,6 +12,7 @@ namespace moe {
 // which a region for each would not do for small ones (experts). Not for sharing between threads.
 class HugeArena {
  public:
+  static constexpr std::int64_t kPage = std::int64_t{1} << 21;
   HugeArena() noexcept = default;
   // `what` names the memory in errors. Errors: limit, if the system refuses that much.
   HugeArena(std::int64_t bytes, std::string_view what);
@@ -21,6 +22,8 @@ class HugeArena {
 
   // What a piece of `bytes` takes up: pieces start at multiples of 64.
   static std::int64_t rounded(std::int64_t bytes) noexcept { return (bytes + 63) / 64 * 64; }
+  // What a region takes up once its first `bytes` are touched, on huge pages.
+  static std::int64_t touched(std::int64_t bytes) noexcept { return (bytes + kPage - 1) / kPage * kPage; }
   // The next `bytes`, zero. Errors: limit, if fewer are left.
   std::byte* take(std::int64_t bytes);
   std::int64_t left() const noexcept { return size_ - taken_; }

@@ -8,6 +8,7 @@
 #include "engine/runtime/kv_cache.h"
 #include "engine/runtime/matrix_sizes.h"
 #include "engine/runtime/model.h"
+#include "engine/runtime/ops.h"
 #include "engine/runtime/usual_types.h"
 
 namespace moe {
@@ -55,6 +56,13 @@ kernels::WeightType packed_type(const WeightForm& form) {
   using kernels::WeightType;
   if (form.quantised()) return form.bits == 8 ? WeightType::q8 : WeightType::q4;
   return form.bits == 16 ? WeightType::bf16 : WeightType::f32;
+}
+
+// Bits that a number takes while it is packed: in the file, and as a float where the kernels cannot read it there.
+std::int64_t source_bits(const StoredTypes& stored, const WeightForm& form, Slot slot) {
+  if (!form.quantised() && !form.native()) return form.bits;
+  if (!in_blocks(stored, slot)) return stored.bits;
+  return stored.blocks == StoredTypes::Blocks::fp8 ? 8 + 32 : 4 + 16;
 }
 
 constexpr std::int64_t kFp8Block = 128;
@@ -121,59 +129,112 @@ Flops full_prefill(const ModelSpec& spec, std::int64_t tokens) {
   return flops;
 }
 
-// Numbers a row of a pass's buffers, each as long as the layer that needs most of it.
-struct WidestRow {
-  std::int64_t hidden, branches = 3;  // the stream, its norm, a branch, and a second one where two are summed
-  std::int64_t in = 0, mixed = 0, latent = 0, inner = 0, gate_up = 0, routed = 0, fixed = 0;
-  std::int64_t prepared;  // inputs of one product
-
-  explicit WidestRow(const ModelSpec& spec) : hidden(spec.hidden), prepared(spec.hidden) {
-    for (const LayerSpec& layer : spec.layers) {
-      widen(layer.attention);
-      widen(layer);
+// Numbers of a pass's buffers, each as large as the layer that needs most of it (forward_pass.h). Products and dense
+// MLPs take their rows by blocks.
+class PassBuffers {
+ public:
+  PassBuffers(const ModelSpec& spec, std::int64_t rows) : hidden_(spec.hidden), all_rows_(rows), rows_(rows) {
+    for (std::int32_t i = 0; i < spec.layer_count(); ++i) {
+      // Layers behind the last cache run for the row whose logits are wanted.
+      if (i == spec.first_layer_without_cache()) rows_ = 1;
+      widen(spec.layers[i].attention);
+      widen(spec.layers[i]);
     }
     if (const auto& p = spec.per_layer_embedding) {
-      gate_up = std::max(gate_up, std::int64_t{p->width});
-      fixed += p->width * (2 * std::int64_t{spec.layer_count()} + spec.first_layer_without_cache());
+      widen(gate_up_, rows * p->width);
+      fixed_ += rows * p->width * (2 * std::int64_t{spec.layer_count()} + spec.first_layer_without_cache());
     }
-    for (const RopeSpec& rope : spec.ropes) fixed += 2 * std::int64_t{rope.pairs()};
-    prepared = std::max(prepared, inner);
+    for (const RopeSpec& rope : spec.ropes) fixed_ += rows * 2 * std::int64_t{rope.pairs()};
+    fixed_ += spec.vocab;
   }
 
-  std::int64_t numbers() const {
-    return branches * hidden + in + mixed + latent + inner + gate_up + routed + fixed;
-  }
+  std::int64_t numbers() const { return all_rows_ * branches_ * hidden_ + in_ + mixed_ + latent_ + inner_ + gate_up_ + routed_ + fixed_; }
+  std::int64_t prepared() const { return prepared_; }          // inputs of one product
+  std::int64_t prepared_f32() const { return prepared_f32_; }  // of one that is in f32 whatever the others are in
 
  private:
+  static void widen(std::int64_t& buffer, std::int64_t numbers) { buffer = std::max(buffer, numbers); }
+  void prepare(std::int64_t cols) { widen(prepared_, Ops::block_rows(rows_) * cols); }
+
   void widen(const AttentionSpec& a) {
-    const std::int64_t heads = a.heads, queries = heads * a.key_dim;
-    mixed = std::max(mixed, heads * a.value_dim);
-    prepared = std::max({prepared, mixed, std::int64_t{a.q_rank}});
+    const std::int64_t heads = a.heads, queries = heads * a.key_dim, mixed = heads * a.value_dim;
+    widen(mixed_, rows_ * mixed);
+    for (const std::int64_t cols : {hidden_, mixed, std::int64_t{a.q_rank}}) prepare(cols);
     if (a.kind != AttentionSpec::Kind::latent) {
       const std::int64_t kv = a.owns_cache() ? a.key_dim + (a.value_is_key ? 0 : a.value_dim) : 0;
-      in = std::max(in, queries + a.kv_heads * kv);
+      widen(in_, rows_ * (queries + a.kv_heads * kv));
       return;
     }
     const std::int64_t compressed = std::int64_t{a.kv_rank} + a.rope_dim;
-    in = std::max(in, (a.q_rank > 0 ? a.q_rank : queries) + compressed);
-    if (a.q_rank > 0) gate_up = std::max(gate_up, queries);
-    latent = std::max(latent, heads * compressed);
-    inner = std::max(inner, heads * a.kv_rank);
+    widen(in_, rows_ * ((a.q_rank > 0 ? a.q_rank : queries) + compressed));
+    if (a.q_rank > 0) widen(gate_up_, rows_ * queries);
+    widen(latent_, rows_ * heads * compressed);
+    widen(inner_, rows_ * heads * a.kv_rank);
   }
 
   void widen(const LayerSpec& layer) {
-    if (layer.dense) inner = std::max(inner, std::int64_t{layer.dense->width});
-    if (layer.shared) inner = std::max(inner, std::int64_t{layer.shared->width});
-    if (layer.shared || (layer.dense && layer.experts)) branches = 4;
+    const auto gated = [this](std::int64_t width) {
+      widen(inner_, Ops::block_rows(rows_) * width);
+      prepare(width);
+    };
+    if (layer.dense) gated(layer.dense->width);
+    if (layer.shared) gated(layer.shared->width);
+    // A dense layer without norms behind its branches adds them to the stream as they are made.
+    if (layer.post_attention_norm || layer.post_ff_norm || layer.layer_input || layer.experts) widen(branches_, 3);
+    if (layer.shared || (layer.dense && layer.experts)) widen(branches_, 4);
     if (!layer.experts) return;
     const RouterSpec& r = layer.experts->router;
-    const std::int64_t k = r.top_k;
-    inner = std::max(inner, k * layer.experts->width);
-    prepared = std::max(prepared, k * hidden);
+    const std::int64_t k = r.top_k, width = layer.experts->width;
+    widen(inner_, rows_ * k * width);
+    widen(prepared_, rows_ * k * std::max(hidden_, width));
+    widen(prepared_f32_, rows_ * hidden_);
     // What the experts give, logits and scores, choices and their order, and Gemma 4's input of the router.
-    routed = std::max(routed, k * hidden + 2 * std::int64_t{r.experts} + 4 * k + (r.own_input ? hidden : 0));
+    widen(routed_, rows_ * (k * hidden_ + 2 * std::int64_t{r.experts} + 4 * k + (r.own_input ? hidden_ : 0)));
   }
+
+  std::int64_t hidden_, all_rows_;
+  std::int64_t rows_;          // of the layer that is looked at
+  std::int64_t branches_ = 2;  // the stream, its norm, a branch, and a second one where two are summed
+  std::int64_t in_ = 0, mixed_ = 0, latent_ = 0, inner_ = 0, gate_up_ = 0, routed_ = 0, fixed_ = 0;
+  std::int64_t prepared_ = 0, prepared_f32_ = 0;
 };
+
+// visit(block_bytes, blocks) for the layers of each window: the most blocks they hold at once.
+template <class Visit>
+void for_each_group(const ModelSpec& spec, std::int64_t context, std::int64_t chunk, kernels::KvType type, const Visit& visit) {
+  if (context < 1 || chunk < 1) {
+    throw Error(ErrorKind::usage, Fault{"", "context and chunk", "1 or more", std::to_string(std::min(context, chunk))});
+  }
+  const auto blocks_to = [](std::int64_t tokens) { return (tokens + kKvBlockTokens - 1) / kKvBlockTokens; };
+  const KvLayout layout(spec, type);
+  for (const KvLayout::Group& group : layout.groups()) {
+    std::int64_t most = blocks_to(context);
+    if (group.window > 0) {
+      // From where the window is full on, a chunk's need depends on its start within a block only: a few turns of
+      // all such starts see the worst of them.
+      const std::int64_t end = std::min(context, group.window + (2 * kKvBlockTokens + 2) * chunk);
+      most = 0;
+      for (std::int64_t held = 0; held < end; held += chunk) {
+        const std::int64_t freed = std::max<std::int64_t>(held - group.window + 1, 0) / kKvBlockTokens;
+        most = std::max(most, blocks_to(std::min(context, held + chunk)) - freed);
+      }
+    }
+    visit(std::int64_t(group.block_bytes), most);
+  }
+}
+
+// What kernels and their first threads keep for themselves: sums, attention's state. Each further thread takes .5 to .8 MB.
+constexpr std::int64_t kScratchBytes = 1'500'000;
+
+std::int64_t pass_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compute compute) {
+  const PassBuffers buffers(spec, rows);
+  const std::int64_t n = buffers.prepared();
+  // Inputs as products read them: numbers, or a byte each and a group's scale and starts.
+  const std::int64_t prepared = compute == kernels::Compute::int8 ? n + n / kernels::kQuantGroup * 12
+                                                                  : n * (compute == kernels::Compute::bf16 ? 2 : 4);
+  constexpr std::int64_t kFloat = sizeof(float);
+  return buffers.numbers() * kFloat + std::max(prepared, buffers.prepared_f32() * kFloat) + kScratchBytes;
+}
 
 }  // namespace
 
@@ -191,10 +252,16 @@ std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& store
   return bytes;
 }
 
-std::int64_t resident_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form) {
-  MatrixSizes sizes([&](std::span<const WeightPart> parts) { return packed_type(form_of(stored, form, parts.front().use.slot, true)); });
+WeightBytes weight_bytes_in_memory(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form) {
+  const auto type = [&](std::span<const WeightPart> parts) { return packed_type(form_of(stored, form, parts.front().use.slot, true)); };
+  const auto source_bytes = [&](std::span<const WeightPart> parts) {
+    std::int64_t bits = 0;
+    for (const WeightPart& part : parts) bits += part.rows * part.use.cols * source_bits(stored, form, part.use.slot);
+    return bits / 8;
+  };
+  MatrixSizes sizes(type, source_bytes);
   read_weights(spec, sizes);
-  return sizes.matrix_bytes() + sizes.vector_bytes();
+  return {sizes.matrix_bytes() + sizes.vector_bytes(), sizes.loading_bytes()};
 }
 
 KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes) {
@@ -207,39 +274,23 @@ KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes) {
   return bytes;
 }
 
-std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk,
-                            kernels::KvType type) {
-  if (context < 1 || chunk < 1) {
-    throw Error(ErrorKind::usage, Fault{"", "context and chunk", "1 or more", std::to_string(std::min(context, chunk))});
-  }
-  const auto blocks_to = [](std::int64_t tokens) { return (tokens + kKvBlockTokens - 1) / kKvBlockTokens; };
+std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk, kernels::KvType type) {
   std::int64_t bytes = 0;
-  const KvLayout layout(spec, type);
-  for (const KvLayout::Group& group : layout.groups()) {
-    std::int64_t most = blocks_to(context);
-    if (group.window > 0) {
-      // From where the window is full on, a chunk's need depends on its start within a block only: a few turns of
-      // all such starts see the worst of them.
-      const std::int64_t end = std::min(context, group.window + (2 * kKvBlockTokens + 2) * chunk);
-      most = 0;
-      for (std::int64_t held = 0; held < end; held += chunk) {
-        const std::int64_t freed = std::max<std::int64_t>(held - group.window + 1, 0) / kKvBlockTokens;
-        most = std::max(most, blocks_to(std::min(context, held + chunk)) - freed);
-      }
-    }
-    bytes += most * std::int64_t(group.block_bytes);
-  }
+  for_each_group(spec, context, chunk, type, [&](std::int64_t block_bytes, std::int64_t blocks) { bytes += block_bytes * blocks; });
+  return bytes;
+}
+
+std::int64_t kv_memory_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk, kernels::KvType type) {
+  std::int64_t bytes = 0;
+  for_each_group(spec, context, chunk, type,
+                 [&](std::int64_t block_bytes, std::int64_t blocks) { bytes += kv_region_bytes(block_bytes, blocks); });
   return bytes;
 }
 
 std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compute compute) {
-  const WidestRow row(spec);
-  // Inputs as products read them: numbers, or a byte each and a group's scale and starts.
-  const std::int64_t prepared = compute == kernels::Compute::int8
-                                    ? row.prepared + row.prepared / kernels::kQuantGroup * 12
-                                    : row.prepared * (compute == kernels::Compute::bf16 ? 2 : 4);
-  return rows * (row.numbers() * std::int64_t{sizeof(float)} + prepared) +
-         spec.vocab * std::int64_t{sizeof(float)};
+  // Blocks of rows are longest where all of them are full: a few rows fewer may take more.
+  const std::int64_t full = rows / Ops::kRowsTogether * Ops::kRowsTogether;
+  return std::max(pass_bytes(spec, rows, compute), pass_bytes(spec, full, compute));
 }
 
 Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& contexts, std::int64_t chunk) {
@@ -266,10 +317,13 @@ Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& conte
     costs.prefill = full_prefill(spec, context);
     costs.prefill_fast = closed_form(spec, 0, context, 1).total();
     const std::int64_t rows = std::min(context, chunk);
-    costs.plain = {kv_cache_bytes(spec, context, chunk), work_bytes(spec, rows)};
-    constexpr kernels::Compute kQuantised = usual_compute(true);
-    costs.quantised = {kv_cache_bytes(spec, context, chunk, usual_kv_type(kQuantised)),
-                       work_bytes(spec, rows, kQuantised)};
+    const auto run = [&](kernels::Compute compute) {
+      const kernels::KvType type = usual_kv_type(compute);
+      return ContextCosts::Run{kv_cache_bytes(spec, context, chunk, type), kv_memory_bytes(spec, context, chunk, type),
+                               work_bytes(spec, rows, compute)};
+    };
+    costs.plain = run(usual_compute(false));
+    costs.quantised = run(usual_compute(true));
     out.contexts.push_back(costs);
   }
   return out;

@@ -1,6 +1,7 @@
 // What a model costs, from its description alone: parameters, FLOPs, bytes of weights and of cache.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -36,10 +37,15 @@ inline constexpr WeightForm kWeightForms[] = {{"native", 0}, {"f32", 32}, {"bf16
 
 // Bytes of every parameter the model uses, each counted once, as a checkpoint of that form would store them.
 std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form);
-// Bytes the loader keeps in memory, exactly where the stored types are what they are said to be: matrices in tiles of 16 outputs, a tied head as a matrix of its own, vectors in
-// f32; what is stored in FP8 blocks as f32, and MXFP4 as bf16. The embedding tables are read by row from the mapped file
-// and take none.
-std::int64_t resident_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form);
+// Bytes that weights take in memory, exactly where the stored types are what they are said to be.
+struct WeightBytes {
+  // What stays: matrices in tiles of 16 outputs, a tied head as a matrix of its own, vectors in f32; what is stored in
+  // FP8 blocks as f32, and MXFP4 as bf16. The embedding tables are read by row from the file and take none.
+  std::int64_t resident = 0;
+  // The most there is at once while they are loaded: what is ready, and what the next slab is made of.
+  std::int64_t loading = 0;
+};
+WeightBytes weight_bytes_in_memory(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form);
 
 // Bytes one more token adds to the cache with numbers of `element_bytes`: in layers that see everything, and in those
 // with a window, whose cache stops growing once it is full. Layers that read another's cache add nothing.
@@ -52,12 +58,15 @@ KvTokenBytes kv_token_bytes(const ModelSpec& spec, std::int32_t element_bytes);
 // whole blocks of positions, windows with the chunk that is being added.
 std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk,
                             kernels::KvType type = kernels::KvType::f32);
+// The same with what is left over of the huge pages that blocks lie on.
+std::int64_t kv_memory_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk,
+                             kernels::KvType type = kernels::KvType::f32);
 
-// What a pass over `rows` tokens for the logits of one takes in buffers.
+// What a pass over `rows` tokens for the logits of the last takes in buffers.
 std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows,
                         kernels::Compute compute = kernels::Compute::f32);
 // What a program takes before it loads anything.
-inline constexpr std::int64_t kProgramBytes = 10'000'000;
+inline constexpr std::int64_t kProgramBytes = 11'000'000;
 
 // Costs at one context length L.
 struct ContextCosts {
@@ -68,8 +77,11 @@ struct ContextCosts {
   // The cache at its fullest and a chunk's buffers, with the arithmetic and the cache that are usual beside
   // weights as they are stored (f32), and beside quantised ones (int8, bf16).
   struct Run {
-    std::int64_t kv_bytes = 0, work_bytes = 0;
-    std::int64_t total() const { return kv_bytes + work_bytes + kProgramBytes; }
+    std::int64_t kv_bytes = 0, kv_memory_bytes = 0, work_bytes = 0;
+    // The most that a program takes which loads the weights and then runs.
+    std::int64_t peak(const WeightBytes& weights) const {
+      return kProgramBytes + std::max(weights.loading, weights.resident + kv_memory_bytes + work_bytes);
+    }
   };
   Run plain, quantised;
 

@@ -38,9 +38,18 @@ namespace {
 
 // Blocks are cut from regions of about this size: a layer's part of a block is small, and on small pages each would
 // cost several walks of the page tables.
-constexpr std::size_t kRegionBytes = std::size_t{16} << 20;
+constexpr std::int64_t kRegionBytes = std::int64_t{16} << 20;
+
+std::int64_t blocks_of_region(std::int64_t block_bytes) { return std::max<std::int64_t>(1, kRegionBytes / block_bytes); }
 
 }  // namespace
+
+std::int64_t kv_region_bytes(std::int64_t block_bytes, std::int64_t blocks) {
+  if (block_bytes == 0) return 0;
+  // What the last huge page has room for is used too.
+  const std::int64_t most = HugeArena::touched(blocks_of_region(block_bytes) * block_bytes) / block_bytes;
+  return blocks / most * HugeArena::touched(most * block_bytes) + HugeArena::touched(blocks % most * block_bytes);
+}
 
 // Storage shared by the pool and the deleters of its blocks.
 struct KvPool::Shelf {
@@ -59,8 +68,7 @@ struct KvPool::Shelf {
     }
     const auto size = static_cast<std::int64_t>(bytes);
     if (stock.regions.empty() || stock.regions.back().left() < size) {
-      const auto blocks = static_cast<std::int64_t>(std::max<std::size_t>(1, kRegionBytes / bytes));
-      stock.regions.emplace_back(blocks * size, "memory for keys and values");
+      stock.regions.emplace_back(blocks_of_region(size) * size, "memory for keys and values");
     }
     return stock.regions.back().take(size);
   }

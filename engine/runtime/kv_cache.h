@@ -43,6 +43,9 @@ class KvLayout {
   std::vector<Place> places_;
 };
 
+// What the pool takes from the system for so many blocks: regions on huge pages.
+std::int64_t kv_region_bytes(std::int64_t block_bytes, std::int64_t blocks);
+
 // Hands out blocks within a budget and keeps freed ones for reuse. Not thread-safe.
 class KvPool {
  public:

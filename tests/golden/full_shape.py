@@ -10,6 +10,7 @@ Names and shapes come from transformers' own classes, made without memory. Rando
 routing or text; they only fill memory.
 """
 import argparse
+import itertools
 import json
 import math
 import pathlib
@@ -117,7 +118,7 @@ def write(path: pathlib.Path, tensors: dict[str, tuple[str, tuple[int, ...]]]) -
                 left -= out.write(pieces[key][:left])
 
 
-def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int, weights: str) -> bool:
+def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int, weights: str, threads: int) -> bool:
     """Runs the model and prints what it took beside what moe-inspect says of its config.json."""
     steps, chunk = 4, 512
     said = json.loads(subprocess.run([programs / "moe-inspect", directory, "--json", "--context", str(tokens + steps), "--chunk", str(chunk)],
@@ -126,11 +127,12 @@ def check(programs: pathlib.Path, directory: pathlib.Path, tokens: int, weights:
     vocab = json.loads((directory / "config.json").read_text())["vocab_size"]
     ids.write_text(json.dumps([7919 * i % vocab for i in range(tokens)]))  # from all over the table
     command = [programs / "moe-run", "-m", directory, "--prompt-ids", ids, "-n", str(steps), "--temp", "0", "--ignore-eos", "--json",
-               "--chunk", str(chunk), "--weights", weights, "--threads", "1"]
+               "--chunk", str(chunk), "--weights", weights, "--threads", str(threads)]
     memory = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["memory"]
-    parts = [("loaded", said["resident_weight_bytes"][weights], memory["after_load_rss_bytes"]),
-             ("peak", said["memory"][0]["bytes"][weights], memory["peak_rss_bytes"])]
-    print(f"{directory.name:36s} {weights:6s} {tokens:5d} tokens" + "".join(
+    needed = said["memory"][0]
+    parts = [("loaded", said["resident_weight_bytes"][weights] + needed["program_bytes"], memory["after_load_rss_bytes"]),
+             ("peak", needed["bytes"][weights], memory["peak_rss_bytes"])]
+    print(f"{directory.name:36s} {weights:6s} {threads} threads {tokens:5d} tokens" + "".join(
         f"  {what} {found / 1e6:7.1f} MB of {expected / 1e6:7.1f} ({100 * (found / expected - 1):+.2f} %)"
         for what, expected, found in parts), flush=True)
     return all(abs(found / expected - 1) <= 0.03 for _, expected, found in parts)
@@ -144,13 +146,15 @@ def main() -> None:
     parser.add_argument("--experts", type=int, help="fewer experts than the model's, where one layer alone would fill the memory")
     parser.add_argument("--check", type=pathlib.Path, metavar="BIN", help="run the programs there and compare; 1 where a figure is off by over 3 %%")
     parser.add_argument("--tokens", type=int, nargs="+", default=[64], help="of the prompts that --check runs")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="that --check tries")
     parser.add_argument("--weights", nargs="+", default=["native"], help="types of weights that --check tries")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     config = cut_config(arguments.config, arguments.layers, arguments.experts)
     write(arguments.out / "model.safetensors", shapes(config, arguments.out))
     if arguments.check:
-        found = [check(arguments.check, arguments.out, tokens, weights) for weights in arguments.weights for tokens in arguments.tokens]
+        tries = itertools.product(arguments.tokens, arguments.weights, arguments.threads)
+        found = [check(arguments.check, arguments.out, *what) for what in tries]
         raise SystemExit(0 if all(found) else 1)
 
 

@@ -101,7 +101,7 @@ class ModelCheck {
         const ModelOutline outline = open_outline(model_, engine_options(flags_, form, router));
         session_ = {compute_of(form), kv_type_of(form),
                     static_cast<std::uint64_t>(
-                        resident_weight_bytes(outline.spec, outline.stored, weight_form(form)))};
+                        weight_bytes_in_memory(outline.spec, outline.stored, weight_form(form)).resident)};
         weights_ = std::max(weights_, session_.weights);
         for (const Asked& asked : asked_conditions(chosen, flags_)) {
           try {

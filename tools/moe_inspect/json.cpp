@@ -1,5 +1,7 @@
 // The JSON form: numbers exact, in units of one (parameters, FLOPs, bytes).
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "tools/moe_inspect/report.h"
 
@@ -90,11 +92,14 @@ json inspect_json(const InspectReport& report) {
                        {"vocab", spec.vocab},          {"max_positions", spec.max_positions},
                        {"tied_head", spec.tied_head},  {"by_layer", layers_json(spec)}};
 
-  json weights = json::object(), resident = json::object(), forms = json::object();
+  json weights = json::object(), resident = json::object(), loading = json::object(), forms = json::object();
+  std::map<std::string_view, WeightBytes> in_memory;
   for (const WeightForm& form : kWeightForms) {
     const std::string name(form.name);
     weights[name] = stored_weight_bytes(spec, report.description.stored, form);
-    resident[name] = resident_weight_bytes(spec, report.description.stored, form);
+    const WeightBytes& bytes = in_memory[form.name] = weight_bytes_in_memory(spec, report.description.stored, form);
+    resident[name] = bytes.resident;
+    loading[name] = bytes.loading;
     if (form.native()) continue;
     forms[name] = {{"bits", form.bits}, {"bits_per_weight", form.bits_per_weight()}};
     if (form.quantised()) {
@@ -113,20 +118,20 @@ json inspect_json(const InspectReport& report) {
   for (const ContextCosts& c : n.contexts) {
     out["flops"].push_back(flops_json(c));
     json needed = json::object();
-    for (const WeightForm& form : kWeightForms) {
-      const std::string name(form.name);
-      needed[name] = resident[name].get<std::int64_t>() + c.run(form).total();
-    }
+    for (const WeightForm& form : kWeightForms) needed[std::string(form.name)] = c.run(form).peak(in_memory[form.name]);
     out["memory"].push_back({{"context", c.context},
                              {"kv_bytes", c.plain.kv_bytes},
+                             {"kv_memory_bytes", c.plain.kv_memory_bytes},
                              {"work_bytes", c.plain.work_bytes},
                              {"kv_bytes_quantised", c.quantised.kv_bytes},
+                             {"kv_memory_bytes_quantised", c.quantised.kv_memory_bytes},
                              {"work_bytes_quantised", c.quantised.work_bytes},
                              {"program_bytes", kProgramBytes},
                              {"bytes", std::move(needed)}});
   }
   out["weight_bytes"] = std::move(weights);
   out["resident_weight_bytes"] = std::move(resident);
+  out["loading_weight_bytes"] = std::move(loading);
   out["weight_forms"] = std::move(forms);
   if (report.training_tokens) {
     out["training_tokens"] = *report.training_tokens;

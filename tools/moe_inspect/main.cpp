@@ -65,7 +65,7 @@ int main(int argc, char** argv) {
       "  moe-inspect org/name --context 512,2048 --json\n"
       "  moe-inspect ./Qwen3-30B-A3B --experts-per-token 4 --tokens 36e12 --markdown\n\n"
       "FLOPs of a context L: one token that sees L keys, and a prompt of L with the logits of its last token. Memory is\n"
-      "that of the weights, one sequence's cache, a chunk's buffers and the program.\n"
+      "that of the weights, one sequence's cache, a chunk's buffers and the program, or what loading takes if that is more.\n"
       "Exit codes: 0 done, 1 failure (one line on stderr), 2 usage."};
   return moe::tools::run_program(
       program, argc, argv,

@@ -107,7 +107,7 @@ Table weight_table(const models::Description& model) {
                                                               form.scale_bits, form.group)
                                                 : fmt::format("{}", form.bits);
     table.add({std::string(form.name), bits, grouped(stored_weight_bytes(model.spec, model.stored, form)),
-               grouped(resident_weight_bytes(model.spec, model.stored, form))});
+               grouped(weight_bytes_in_memory(model.spec, model.stored, form).resident)});
   }
   return table;
 }
@@ -118,17 +118,17 @@ Table memory_table(const InspectReport& report) {
   const models::Description& model = report.description;
   Table table(
       "Memory needed: weights, cache, buffers and the program itself (with q8 and q4: products in int8, the "
-      "cache in bf16)",
+      "cache in bf16); or, where that is more, what loading takes",
       head);
   for (const ContextCosts& c : report.numbers.contexts) {
     Row row{grouped(c.context)};
     for (const ContextCosts::Run* run : {&c.plain, &c.quantised}) {
-      row.push_back(format_bytes(std::uint64_t(run->kv_bytes)));
+      row.push_back(format_bytes(std::uint64_t(run->kv_memory_bytes)));
       row.push_back(format_bytes(std::uint64_t(run->work_bytes)));
     }
     for (const WeightForm& form : kWeightForms) {
       row.push_back(format_bytes(
-          std::uint64_t(c.run(form).total() + resident_weight_bytes(model.spec, model.stored, form))));
+          std::uint64_t(c.run(form).peak(weight_bytes_in_memory(model.spec, model.stored, form)))));
     }
     table.add(std::move(row));
   }

@@ -119,7 +119,7 @@ TEST_P(Golden, MemoryIsWhatInspectPredicts) {
     LoadOptions options;
     options.quantise = quantise;
     const auto* f = std::ranges::find(kWeightForms, form, &WeightForm::name);
-    EXPECT_EQ(load(model, options).model->weight_bytes() + vectors, resident_weight_bytes(spec, description.stored, *f)) << form;
+    EXPECT_EQ(load(model, options).model->weight_bytes() + vectors, weight_bytes_in_memory(spec, description.stored, *f).resident) << form;
   };
   const bool f32 = Checkpoint::open(model).require(Checkpoint::open(model).names()[0]).dtype == DType::f32;
   expect(f32 ? "f32" : "bf16", std::nullopt);
