@@ -1,5 +1,5 @@
-// The team: a generation counter starts a job, a countdown ends it; both are spun on for microseconds, then
-// slept on.
+// The team: a generation counter starts a job, a countdown ends it; both are spun on for a while, then slept
+// on.
 //
 // Sleeping is a futex: std::atomic::wait of libstdc++ yields the processor many times before it sleeps, which
 // on a busy machine costs a turn of everybody else each time.
@@ -21,9 +21,10 @@
 namespace moe::kernels {
 namespace {
 
-// Spinning lasts about this many clock ticks (5 to 10 microseconds), less where it was in vain before: then
-// the team is idle or the machine busy.
-constexpr std::uint64_t kMostTicks = 20'000, kLeastTicks = 1'000;
+// Spinning lasts about this many clock ticks (a quarter of a millisecond), less where it was in vain before: then the
+// team is idle or the machine busy. Waking a sleeper costs tens of microseconds where processors are virtual, and
+// the products of one layer of a small model take no more than that.
+constexpr std::uint64_t kMostTicks = 600'000, kLeastTicks = 1'000;
 
 std::uint64_t ticks() noexcept {
 #if defined(__x86_64__)

@@ -33,7 +33,7 @@ class FunctionRef<R(Args...)> {
 int default_thread_count();
 
 // run() is for one caller at a time (calls from several threads must be serialised) and must not be nested.
-// Workers spin for a few microseconds after a job, then sleep.
+// Workers spin for a fraction of a millisecond after a job, then sleep.
 class ThreadTeam {
  public:
   // n <= 0: default_thread_count(). Throws std::system_error where threads cannot be started.

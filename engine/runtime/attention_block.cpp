@@ -137,8 +137,12 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
   const std::int32_t kv_heads = a.cached_heads(), group = a.heads / kv_heads;
   const std::int64_t threads = ops_.team().size();
 
-  // Runs of rows, cut so that there are tasks for all threads; neighbours join up to the same number of rows.
-  const std::int64_t most = std::clamp<std::int64_t>(rows_ * kv_heads / (kTasksPerThread * threads), 1, kRowsPerTask);
+  // Runs of rows, cut so that there are tasks for all threads, as many for one as for the other; neighbours join up
+  // to the same number of rows.
+  const std::int64_t even = threads / std::gcd(threads, std::int64_t{kv_heads});
+  const std::int64_t tasks = kTasksPerThread * threads;
+  const std::int64_t parts_wanted = ((tasks + kv_heads - 1) / kv_heads + even - 1) / even * even;
+  const std::int64_t most = std::clamp<std::int64_t>((rows_ + parts_wanted - 1) / parts_wanted, 1, kRowsPerTask);
   runs_.clear();
   run_groups_.clear();
   std::int64_t joined = 0;
