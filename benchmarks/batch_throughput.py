@@ -8,7 +8,7 @@ numbers that the journal counted and the rates that moe-bench measures in the sa
 
     prompts' FLOPs / peak + max(replies' FLOPs / peak, (passes * weights + keys and values read) / bandwidth)
 
-where a pass reads a shared prefix once. Prints a Markdown table.
+where a pass reads a shared prefix once. A batch of one is the latency mode, which shares nothing. Prints a Markdown table.
 """
 import argparse
 import json
@@ -16,9 +16,8 @@ import math
 import pathlib
 import subprocess
 import tempfile
-import time
 
-from compare_evaluators import fixed_examples
+from compare_evaluators import moe_eval
 from performance_report import COLOURS, Svg
 
 
@@ -30,15 +29,9 @@ def limits(options):
     return bench["limits"][bench["products"]], bench["limits"]["read_bandwidth"]
 
 
-def run(options, tasks, batch, shared, out):
-    command = [options.bin / "moe-eval", "run", "-m", options.model, "--tasks", "gsm8k_fixed", "--include", tasks, "--data",
-               options.data, "--limit", str(options.limit), "--ignore-stops", "--max-tokens", str(options.tokens), "-t",
-               str(options.threads), "--batch-size", str(batch), "-o", out, *options.flags.split()]
-    if not shared:
-        command.append("--no-share-prefix")
-    start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    seconds = time.perf_counter() - start
+def run(options, batch, shared, out):
+    flags = ["--batch-size", str(batch), *options.flags.split()] + ([] if shared else ["--no-share-prefix"])
+    seconds = moe_eval(options.bin / "moe-eval", options, "gsm8k_fixed", options.tokens, flags, out)
     journal = next(pathlib.Path(out).glob("*/journal.jsonl"))
     return seconds, [json.loads(line) for line in journal.read_text().splitlines()]
 
@@ -73,7 +66,7 @@ def chart(points, path):
             places = " ".join("%.1f,%.1f" % at(p[0], p[which]) for p in line)
             svg.parts.append(f'<polyline points="{places}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>')
         svg.text(left + 10, top + 14 + 16 * at_line, "prefix shared" if shared else "nothing shared", 11)
-        svg.rect(left - 4 + 8, top + 6 + 16 * at_line, 4, 8, colour)
+        svg.rect(left + 4, top + 6 + 16 * at_line, 4, 8, colour)
         for batch, *_ in line:
             svg.text(at(batch, 0)[0], bottom + 16, str(batch), 10, "middle")
     svg.text((left + right) / 2, bottom + 34, "batch size", 11, "middle")
@@ -96,15 +89,14 @@ def main():
     print("| batch | prefix | items/s | new tokens/s | seconds | limit, s | of the limit |\n|---:|---|---:|---:|---:|---:|---:|")
     points = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
-        fixed_examples(folder)
         for shared, line in points.items():
             for batch in map(int, options.batches.split(",")):
                 peak, bandwidth = limits(options)
-                seconds, records = run(options, folder, batch, shared, f"{folder}/{shared}-{batch}")
+                seconds, records = run(options, batch, shared, f"{folder}/{shared}-{batch}")
                 least = least_seconds(records, batch, peak, bandwidth)
                 tokens = options.limit * options.tokens
                 line.append((batch, tokens / seconds, tokens / least))
-                print(f"| {batch} | {'shared' if shared else 'not shared'} | {options.limit / seconds:.2f} | {tokens / seconds:.0f} | "
+                print(f"| {batch} | {'shared' if shared and batch > 1 else 'not shared'} | {options.limit / seconds:.2f} | {tokens / seconds:.0f} | "
                       f"{seconds:.1f} | {least:.1f} | {least / seconds:.2f} |", flush=True)
     if options.chart:
         chart(points, options.chart)

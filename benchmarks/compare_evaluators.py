@@ -40,11 +40,12 @@ def fixed_examples(folder):
     (pathlib.Path(folder) / "gsm8k_fixed.json").write_text(json.dumps(task))
 
 
-def moe_eval(options, flags, limit, out):
-    command = [options.moe_eval, "run", "-m", options.model, "--tasks", ",".join(TASKS[options.work]), "--data",
-               options.data, "--limit", str(limit), "-t", str(options.threads), "-o", str(out), *flags]
-    if options.work != "loglikelihood":
-        command += ["--ignore-stops", "--max-tokens", str(NEW_TOKENS)]
+def moe_eval(program, options, work, tokens, flags, out):
+    """Seconds of a whole run, of `tokens` new tokens an item where replies are written."""
+    command = [program, "run", "-m", options.model, "--tasks", ",".join(TASKS[work]), "--data", options.data, "--limit",
+               str(options.limit), "-t", str(options.threads), "-o", str(out), *flags]
+    if work != "loglikelihood":
+        command += ["--ignore-stops", "--max-tokens", str(tokens)]
     with tempfile.TemporaryDirectory() as folder:
         fixed_examples(folder)
         start = time.perf_counter()
@@ -116,7 +117,7 @@ def compare(options):
         with tempfile.TemporaryDirectory() as out:
             for at, (name, flags) in enumerate(ours.items()):
                 folder = pathlib.Path(out) / str(at)
-                times[name].append(moe_eval(options, flags, options.limit, folder))
+                times[name].append(moe_eval(options.moe_eval, options, options.work, NEW_TOKENS, flags, folder))
             journal = next((pathlib.Path(out) / "0").glob("*/journal.jsonl"))
             if options.lm_eval:
                 times.setdefault("lm_eval", []).append(worker(options, "lm_eval", options.lm_eval, limits["lm_eval"]))

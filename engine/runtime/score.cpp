@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/runtime/sampler.h"
 
@@ -13,7 +13,7 @@ namespace moe {
 ScoreResult score(Executor& executor, std::span<const std::int32_t> context,
                   std::span<const std::vector<std::int32_t>> continuations, std::int32_t max_tokens,
                   std::int32_t chunk) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   const ModelSpec& spec = executor.model().spec();
   const std::int64_t limit = max_tokens > 0 ? max_tokens : spec.max_positions;
   if (context.empty() || continuations.empty()) throw Error(ErrorKind::usage, "scoring needs a context and at least one continuation");
@@ -83,7 +83,7 @@ ScoreResult score(Executor& executor, std::span<const std::int32_t> context,
   if (!lengths_matter) {
     for (std::size_t i = 0; i < continuations.size(); ++i) result.as_if_alone.add(shared_alone);
   }
-  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  result.seconds = seconds_since(start);
   return result;
 }
 

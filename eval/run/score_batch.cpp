@@ -4,17 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <list>
 #include <numeric>
 
+#include "engine/base/clock.h"
 #include "engine/runtime/sampler.h"
 #include "eval/run/shared_prefix.h"
 
 namespace moe::eval {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Logits of one pass: rows are few for large vocabularies.
 constexpr std::size_t kLogitBytes = std::size_t{64} << 20;
@@ -110,7 +108,7 @@ class Scheduler {
       if (taken_.empty()) return;
       const auto start = Clock::now();
       measure(executor_.forward(feeds_));
-      const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      const double seconds = seconds_since(start);
       for (const Taken& part : taken_)
         part.lane->owner->seconds += seconds * static_cast<double>(part.count) / static_cast<double>(rows_);
       for (const Taken& part : taken_) advance(part);

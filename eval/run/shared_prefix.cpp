@@ -2,7 +2,8 @@
 #include "eval/run/shared_prefix.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "engine/base/clock.h"
 
 namespace moe::eval {
 namespace {
@@ -43,7 +44,7 @@ SharedPrefix::SharedPrefix(Executor& executor, std::span<const Job> jobs, bool e
 Sequence SharedPrefix::fork() {
   if (tokens_.empty()) return executor_.new_sequence();
   if (!sequence_) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     CostMeter meter(executor_.model().spec());
     Sequence sequence = executor_.new_sequence();
     for (std::size_t at = 0; at < tokens_.size(); at += kPassRows) {
@@ -53,7 +54,7 @@ Sequence SharedPrefix::fork() {
     }
     cost_ = meter.read();
     sequence_ = std::move(sequence);
-    seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    seconds_ = seconds_since(start);
   }
   return *sequence_;
 }

@@ -4,8 +4,8 @@
 #include <time.h>
 
 #include <algorithm>
-#include <chrono>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/checkpoint/config.h"
 #include "engine/checkpoint/hub.h"
@@ -120,11 +120,11 @@ class TestRun {
 
   Sample repeat(CostMeter* meter, std::int32_t generated) {
     std::vector<Sequence> sequences = filled_;
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     const double processor = processor_seconds();
     if (test_.prompt > 0) read_prompts(sequences, meter);
     for (std::int32_t i = 0; i < generated; ++i) step(sequences, test_.depth + test_.prompt + i, 1, meter);
-    return {std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+    return {seconds_since(start),
             processor_seconds() - processor};
   }
 

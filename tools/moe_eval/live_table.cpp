@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "eval/stats/proportion.h"
 #include "tools/common/progress.h"
@@ -219,7 +220,7 @@ void LiveTable::print(const std::string& line) {
 }
 
 void LiveTable::draw() {
-  const double elapsed = std::chrono::duration<double>(Clock::now() - start_).count();
+  const double elapsed = seconds_since(start_);
   // One column is left free: a full line makes some terminals wrap.
   const std::vector<std::string> lines =
       live_lines(state_, elapsed, terminal_width(stream_) - 1, terminal_height(stream_) - 1);

@@ -1,12 +1,12 @@
 // What a run shows while it goes on: a table that is redrawn on a terminal, a line now and then elsewhere.
 #pragma once
 
-#include <chrono>
 #include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/base/clock.h"
 #include "eval/run/runner.h"
 
 namespace moe::tools {
@@ -62,7 +62,6 @@ class LiveTable {
   void wipe();
 
  private:
-  using Clock = std::chrono::steady_clock;
 
   void draw();
   void print(const std::string& line);

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/files.h"
 #include "engine/base/json.h"
@@ -89,7 +90,7 @@ PendingTokenizer ready(std::shared_ptr<const Tokenizer> tokenizer) {
 
 Session::Session(const RunOptions& o, const std::filesystem::path& directory, PendingTokenizer tokenizer)
     : options_(o), tokenizer_(std::move(tokenizer)), kernels_(kernels::select_kernels()), team_(o.threads) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   if (o.logprobs >= 0 && !o.json) throw Error(ErrorKind::usage, "--logprobs needs --json");
   if (!o.stop.empty() && !tokenizer_.get()) throw Error(ErrorKind::usage, "--stop needs a tokenizer, and the model directory has none");
   validate(o.sampling);
@@ -106,7 +107,7 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, Pe
     executor.routing = routing_.get();
   }
   executor_ = std::make_unique<Executor>(model_, team_, executor);
-  load_s_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  load_s_ = seconds_since(start);
   after_load_rss_ = resident_bytes();
 
   generate_.max_new_tokens = o.new_tokens < 0 ? INT32_MAX : o.new_tokens;
