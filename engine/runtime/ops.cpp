@@ -6,6 +6,13 @@
 #include "kernels/multiply.h"
 
 namespace moe {
+namespace {
+
+// Products of fewer rows are bound by reading the weights.
+constexpr std::int64_t kFewRows = 8;
+constexpr std::int64_t kPartsPerThread = 4;
+
+}  // namespace
 
 const kernels::PackedInput& Ops::prepare(kernels::Compute compute, const float* x, std::int64_t ldx,
                                          std::int64_t rows, std::int64_t cols, const std::int32_t* source) {
@@ -24,8 +31,20 @@ const kernels::PackedInput& Ops::prepare(kernels::WeightType type, const float* 
 void Ops::matmul(const kernels::PackedMatrix& w, const kernels::InputRows& x, float* y, std::int64_t ldy,
                  const kernels::Epilogue& epilogue) const {
   if (x.rows == 0) return;
-  team_.parallel_for(w.outputs(), kernels::row_granularity(), [&](std::int64_t begin, std::int64_t end, int) {
+  const auto multiply = [&](std::int64_t begin, std::int64_t end) {
     kernels::multiply(table_, w, x, epilogue, y, ldy, begin, end);
+  };
+  if (team_.size() == 1) return multiply(0, w.outputs());
+  if (x.rows < kFewRows) {  // bound by reading the weights, each thread its own run of them
+    return team_.parallel_for(w.outputs(), kernels::row_granularity(),
+                              [&](std::int64_t begin, std::int64_t end, int) { multiply(begin, end); });
+  }
+  // Processors differ in speed, virtual ones from one moment to the next: some parts a thread, of whole pairs of tiles.
+  const std::int64_t pair = (w.order() == kernels::RowOrder::gate_up ? 1 : 2) * kernels::row_granularity();
+  const std::int64_t pairs = (w.outputs() + pair - 1) / pair;
+  const std::int64_t parts = std::min(pairs, kPartsPerThread * team_.size());
+  for_tasks(parts, [&](std::int64_t i, int) {
+    multiply(pairs * i / parts * pair, std::min(w.outputs(), pairs * (i + 1) / parts * pair));
   });
 }
 
@@ -60,7 +79,7 @@ void Ops::run_parts(std::span<const Part* const> parts, const kernels::PackedInp
     std::int64_t work() const { return part->rows * (end - begin); }
   };
   // Few rows are bound by reading the weights: longer runs. A lone thread has nothing to balance.
-  constexpr std::int64_t kFewRows = 8, kShort = 4 * kernels::row_granularity(), kLong = 16 * kernels::row_granularity();
+  constexpr std::int64_t kShort = 4 * kernels::row_granularity(), kLong = 16 * kernels::row_granularity();
   std::vector<Task> tasks;
   for (const Part* part : parts) {
     const std::int64_t outputs = part->w->outputs();
