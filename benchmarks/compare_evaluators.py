@@ -7,7 +7,7 @@
         --lm-eval ENV/bin/python --lm-eval-limit 16 --vllm OTHER/bin/python --rounds 3 --also "--weights q8"
 
 Work `gsm8k`: lm_eval's task, five examples drawn anew for each question, 256 new tokens an item whatever the model
-says. Work `gsm8k_fixed`: the same with the first five examples for all, so that prompts share a prefix. Work
+says. Work `gsm8k_fixed`: the same with the five examples of its first question for all, so that prompts share a prefix. Work
 `loglikelihood`: the first items of arc_challenge and of truthfulqa_mc1. The others' time begins when their model is
 loaded; ours is that of the whole process, without further flags and with those of each --also. Prints a Markdown
 table; --out FILE keeps every time.
@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import pathlib
+import random
 import statistics
 import subprocess
 import sys
@@ -31,12 +32,20 @@ TASKS = {"gsm8k": ["gsm8k"], "gsm8k_fixed": ["gsm8k_fixed"], "loglikelihood": ["
 MARK = "seconds of work:"  # a program prints what it likes beside
 
 
-def fixed_examples(folder):
-    """A task file of ours: gsm8k with the first five examples."""
+def examples(data):
+    """The five that lm_eval draws for the first question of gsm8k, with its own seed."""
+    rows = (pathlib.Path(data) / FILES["gsm8k"]["train"]).read_text().splitlines()
+    return random.Random(1234).sample([json.loads(row) for row in rows], 5)
+
+
+def fixed_examples(folder, data):
+    """A task file of ours: gsm8k with the same examples for all."""
     task = json.loads((HERE.parent / "eval" / "tasks" / "builtin" / "gsm8k.json").read_text())
     task["task"] = "gsm8k_fixed"
     task["strategies"] = {"lm_eval": task["strategies"]["lm_eval"]}
-    task["strategies"]["lm_eval"]["fewshot"]["sampler"] = "first"
+    shots = task["strategies"]["lm_eval"]["fewshot"]
+    del shots["split"]
+    shots.update(sampler="listed", examples=examples(data))
     (pathlib.Path(folder) / "gsm8k_fixed.json").write_text(json.dumps(task))
 
 
@@ -47,13 +56,13 @@ def moe_eval(program, options, work, tokens, flags, out):
     if work != "loglikelihood":
         command += ["--ignore-stops", "--max-tokens", str(tokens)]
     with tempfile.TemporaryDirectory() as folder:
-        fixed_examples(folder)
+        fixed_examples(folder, options.data)
         start = time.perf_counter()
         subprocess.run([*command, "--include", folder], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         return time.perf_counter() - start
 
 
-def work_lm_eval(options, limit):
+def work_lm_eval(options, limit, folder):
     """Runs in lm_eval's environment."""
     sys.path.insert(0, str(HERE.parent / "tests" / "golden"))
     import lm_eval
@@ -68,6 +77,9 @@ def work_lm_eval(options, limit):
     for name in TASKS[options.work]:
         data = name.removesuffix("_fixed")
         files = {split: pathlib.Path(options.data) / file for split, file in FILES[data].items()}
+        if name == "gsm8k_fixed":
+            files["train"] = pathlib.Path(folder) / "train.jsonl"
+            files["train"].write_text("".join(json.dumps(row) + "\n" for row in examples(options.data)))
         config = local_task(data, files)
         if name == "gsm8k_fixed":
             config["fewshot_config"] = {"sampler": "first_n"}
@@ -80,7 +92,7 @@ def work_lm_eval(options, limit):
     return time.perf_counter() - start
 
 
-def work_vllm(options, limit):
+def work_vllm(options, limit, folder):
     """Runs in vLLM's environment, on the prompts of a journal of ours."""
     from vllm import LLM, SamplingParams
 
@@ -164,7 +176,8 @@ def main():
     parser.add_argument("--journal", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
-        print(MARK, WORKERS[options.worker](options, options.limit), flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            print(MARK, WORKERS[options.worker](options, options.limit, folder), flush=True)
     else:
         compare(options)
 
