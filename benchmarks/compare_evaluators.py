@@ -13,10 +13,12 @@ loaded; ours is that of the whole process, without further flags and with those 
 table; --out FILE keeps every time.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -116,12 +118,22 @@ def worker(options, name, python, limit, journal=None):
     if journal:
         command += ["--journal", str(journal)]
     environment = dict(os.environ, OMP_NUM_THREADS=str(options.threads), TOKENIZERS_PARALLELISM="false")
-    run = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-    return float(run.stdout.rsplit(MARK, 1)[1].split()[0])
+    # Its own group of processes, which ends with its answer: vLLM's engine has been seen to hang after that.
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment,
+                           start_new_session=True)
+    try:
+        for line in run.stdout:
+            if MARK in line:
+                return float(line.rsplit(MARK, 1)[1].split()[0])
+        raise SystemExit(f"{name} ended with {run.wait()} and no answer")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
 
 
 def compare(options):
-    ours = {" ".join(["moe-eval", *flags.split()]): flags.split() for flags in ["", *options.also]}
+    ours = {" ".join(["moe-eval", *flags.split()]): [*options.flags.split(), *flags.split()] for flags in ["", *options.also]}
     limits = dict.fromkeys(ours, options.limit)
     limits.update({"lm_eval": options.lm_eval_limit or options.limit, "vllm": options.vllm_limit or options.limit})
     times = {name: [] for name in ours}
@@ -170,6 +182,7 @@ def main():
     parser.add_argument("--batch", type=int, default=16, help="lm_eval's batch size")
     parser.add_argument("--dtype", default="float32", help="of the others")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--flags", default="", help="of every run of moe-eval")
     parser.add_argument("--also", action="append", default=[], metavar="FLAGS", help="time moe-eval with these flags too")
     parser.add_argument("--out")
     parser.add_argument("--worker", choices=sorted(WORKERS), help=argparse.SUPPRESS)

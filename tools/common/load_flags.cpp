@@ -24,7 +24,7 @@ void add_place_flags(CLI::App& group, LoadFlags& flags) {
       .add_option("--packed-cache", flags.packed_cache,
                   "Packed weights on disk, for a start without reading the checkpoint: auto (use one made "
                   "before), on (make it too), off, or the folder to keep them in (makes them; else "
-                  "~/.cache/moe/packed)")
+                  "~/.cache/moe/packed)")->type_name("auto|on|off|DIR")
       ->capture_default_str();
   group
       .add_option(

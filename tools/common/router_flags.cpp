@@ -11,7 +11,7 @@ namespace moe::tools {
 CLI::Option_group* add_router_flags(CLI::App& app, models::RouterOverride& change) {
   CLI::Option_group* group = app.add_option_group("Experiments with the router");
   group->add_option("--experts-per-token", change.experts_per_token,
-                    "Experts a token goes to, in place of the checkpoint's number");
+                    "Experts a token goes to, in place of the checkpoint's number")->type_name("NUMBERS");
   group
       ->add_option("--renormalise,--renormalize", change.renormalise,
                    "Whether the chosen experts' weights are made to sum to 1 (on/off)")
@@ -22,7 +22,7 @@ CLI::Option_group* add_router_flags(CLI::App& app, models::RouterOverride& chang
 void add_routing_stats_flags(CLI::App& group, RoutingStatsFlags& flags) {
   group.add_option(
       "--routing-stats", flags.file,
-      "Write load, weights, entropy, balance, pairs and working sets of the experts to FILE (JSON)");
+      "Write load, weights, entropy, balance, pairs and working sets of the experts to FILE (JSON)")->type_name("FILE");
   group.add_option("--routing-window", flags.window, "Tokens of a working set")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

@@ -18,7 +18,7 @@ void describe_flags(CLI::App& app, BenchOptions& o) {
   const CLI::Range counts(0, 1 << 24);
   app.add_option(
          "-m,--model", o.models,
-         "Model directory, org/name in the Hugging Face cache, or any config.json; separated by commas")
+         "Model directory, org/name in the Hugging Face cache, or any config.json; separated by commas")->type_name("MODEL")
       ->required()
       ->delimiter(',');
   app.add_option("--layers", o.layers, "The first N layers only")->check(CLI::Range(1, 1 << 16));
@@ -35,7 +35,7 @@ void describe_flags(CLI::App& app, BenchOptions& o) {
       ->check(counts)
       ->capture_default_str();
   tests
-      ->add_option("--pg", o.prompt_and_generated, "P,N: read P, then write N; may be given again (also -pg)")
+      ->add_option("--pg", o.prompt_and_generated, "P,N: read P, then write N; may be given again (also -pg)")->type_name("P,N")
       ->allow_extra_args(false);
   tests->add_option("-d,--n-depth", o.depths, "Tokens that a sequence holds before")
       ->delimiter(',')

@@ -52,10 +52,10 @@ void describe_flags(CLI::App& app, Flags& flags) {
          "--dtype", flags.dtype,
          "Type of all weights written. Without it: f32, or what the tensors have if IN is a directory")
       ->check(CLI::IsMember({"f32", "bf16"}));
-  app.add_option("--tokenizer", flags.tokenizer, "The tokenizer of a llama2.c checkpoint");
+  app.add_option("--tokenizer", flags.tokenizer, "The tokenizer of a llama2.c checkpoint")->type_name("FILE");
   app.add_option(
       "--upcycle", flags.upcycle,
-      "E:k turns a dense llama or qwen3 model into a mixture of E experts of which each token uses k");
+      "E:k turns a dense llama or qwen3 model into a mixture of E experts of which each token uses k")->type_name("E:k");
   app.add_option("-s,--seed", flags.seed, "Seed of the random router of --upcycle (default 0)")
       ->check(CLI::NonNegativeNumber);
   app.add_flag("-q,--quiet", flags.quiet, "No progress, no summary");

@@ -105,9 +105,9 @@ Command add_grade_command(CLI::App& app) {
       "grade", "Grade stored responses again: journals, lm_eval's samples_*.jsonl, CSV (.gz)");
   sub->add_option("FILE", options->files, "Files of stored responses; the kind is told by the content")
       ->required();
-  sub->add_option("--extractor", options->chains, "Chains, separated by commas (see 'moe-eval ls')")
+  sub->add_option("--extractor", options->chains, "Chains, separated by commas (see 'moe-eval ls')")->type_name("NAMES")
       ->capture_default_str();
-  sub->add_option("--kind", options->kind, "number, math or choice, where task and gold answer do not tell");
+  sub->add_option("--kind", options->kind, "number, math or choice, where task and gold answer do not tell")->type_name("NAME");
   sub->add_flag("--json", options->json, "One JSON object a response on stdout, in place of the table");
   return {sub, [options] { return grade_files(*options); }};
 }

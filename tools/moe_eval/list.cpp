@@ -15,11 +15,11 @@ namespace moe::tools {
 using namespace moe::eval;
 
 void add_selection_flags(CLI::App& app, Selection& s) {
-  app.add_option("--tasks", s.tasks, "Tasks, separated by commas: NAME, or NAME:STRATEGY (see 'moe-eval ls')")->delimiter(',');
-  app.add_option("--strategy,--strategies", s.strategies, "Prompting strategies for the tasks named without one (default: each task's own)")
+  app.add_option("--tasks", s.tasks, "Tasks, separated by commas: NAME, or NAME:STRATEGY (see 'moe-eval ls')")->type_name("NAMES")->delimiter(',');
+  app.add_option("--strategy,--strategies", s.strategies, "Prompting strategies for the tasks named without one (default: each task's own)")->type_name("NAMES")
       ->delimiter(',');
-  app.add_option("--include", s.include, "Directory of further task files; may be given again")->allow_extra_args(false);
-  app.add_option("--data", s.data, "Directory of benchmark files, or several separated by ':'; MOE_DATA is searched after it");
+  app.add_option("--include", s.include, "Directory of further task files; may be given again")->type_name("DIR")->allow_extra_args(false);
+  app.add_option("--data", s.data, "Directory of benchmark files, or several separated by ':'; MOE_DATA is searched after it")->type_name("DIRS");
 }
 
 std::vector<std::pair<const Task*, const Strategy*>> choose(const TaskRegistry& registry, const Selection& selection) {
@@ -43,7 +43,7 @@ std::vector<std::pair<const Task*, const Strategy*>> choose(const TaskRegistry& 
 Command add_list_command(CLI::App& app) {
   auto selection = std::make_shared<Selection>();
   CLI::App* sub = app.add_subcommand("ls", "List tasks, their strategies and the extractor chains");
-  sub->add_option("--include", selection->include, "Directory of further task files")->allow_extra_args(false);
+  sub->add_option("--include", selection->include, "Directory of further task files")->type_name("DIR")->allow_extra_args(false);
   return {sub, [selection] {
             const TaskRegistry registry(selection->include);
             for (const Task& task : registry.tasks()) {

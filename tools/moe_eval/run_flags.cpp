@@ -120,19 +120,19 @@ std::vector<std::string> texts_of(const Json& value, const std::string& path, co
 void add_run_flags(CLI::App& app, RunFlags& f) {
   app.add_option("--sweep,--config", f.sweep,
                  "JSON file with flags: {\"model\": [...], \"tasks\": [...], \"max_tokens\": [256, 512]}; "
-                 "the command line wins");
+                 "the command line wins")->type_name("FILE");
   app.add_option("-m,--model,--models", f.models,
-                 "Model directory, or org/name in the Hugging Face cache; may be given again")
+                 "Model directory, or org/name in the Hugging Face cache; may be given again")->type_name("MODEL")
       ->allow_extra_args(false);
   add_selection_flags(app, f.selection);
   app.add_option("-o,--output-path", f.output,
-                 "Directory of journals and results; each model has a folder in it")
+                 "Directory of journals and results; each model has a folder in it")->type_name("DIR")
       ->capture_default_str();
   app.add_option("-L,--limit", f.limit, "Only the first so many items of each task")
       ->check(CLI::PositiveNumber);
   app.add_option("--items", f.items,
                  "A file with the items to run (numbers from 0, or JSON Lines with sample_id and question); "
-                 "TASK=FILE for one task; may be given again")
+                 "TASK=FILE for one task; may be given again")->type_name("FILE")
       ->allow_extra_args(false);
   app.add_option("-f,--num-fewshot", f.run.prompt.fewshot,
                  "Worked examples in a prompt (default: as the strategy says)")
@@ -140,7 +140,7 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
   app.add_option("--fewshot-seed", f.run.prompt.fewshot_seed, "Seed of drawn examples (lm_eval's default)")
       ->capture_default_str();
   app.add_option("--extractor", f.run.extractors,
-                 "Extractor chains in place of the strategy's, separated by commas")
+                 "Extractor chains in place of the strategy's, separated by commas")->type_name("NAMES")
       ->delimiter(',');
   app.add_flag("--apply-chat-template", f.chat, "Wrap every prompt in the model's chat template");
   app.add_flag("--no-chat-template", f.no_chat, "Never use the chat template");
@@ -178,11 +178,11 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
   app.add_flag("--no-share-prefix", f.no_share, "Compute what prompts begin with for each of them");
   app.add_option(
       "--kv-memory", f.kv_memory,
-      "Memory for keys and values, such as 8G: items beyond it wait (default: half of what is free)");
+      "Memory for keys and values, such as 8G: items beyond it wait (default: half of what is free)")->type_name("SIZE");
   app.add_option("--chat-template", f.engine.text.chat_template,
-                 "Name or file of a chat template (default: the model's own)");
+                 "Name or file of a chat template (default: the model's own)")->type_name("NAME|FILE");
   app.add_option("--chat-template-kwargs", f.engine.text.chat_kwargs,
-                 "JSON object of variables for the chat template");
+                 "JSON object of variables for the chat template")->type_name("JSON");
   app.add_option("--reasoning", f.engine.text.reasoning,
                  "Whether the model thinks before it answers: on, off, or the template's default")
       ->check(CLI::IsMember({"auto", "on", "off"}))
@@ -190,8 +190,8 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
   auto* axes = app.add_option_group(
       "Axes of a sweep",
       "Each takes several values, separated by commas; \"own\" is the strategy's or the model's own.");
-  axes->add_option("--max-tokens,--max-gen-toks", f.max_tokens, "New tokens at most")->delimiter(',');
-  axes->add_option("--experts-per-token", f.experts_per_token, "Experts a token goes to")->delimiter(',');
+  axes->add_option("--max-tokens,--max-gen-toks", f.max_tokens, "New tokens at most")->type_name("NUMBERS")->delimiter(',');
+  axes->add_option("--experts-per-token", f.experts_per_token, "Experts a token goes to")->type_name("NUMBERS")->delimiter(',');
   axes->add_option("--renormalise,--renormalize", f.renormalise,
                    "Whether the chosen experts' weights are made to sum to 1: on, off")
       ->delimiter(',');
