@@ -179,7 +179,7 @@ struct Family {
   void (*unpack)(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
                  std::byte* out);
   std::int64_t chunk_rows;
-  std::int64_t unpack_rows = 0;  // fewer are not worth unpacking where tiles can be read as they are
+  std::int64_t unpack_panels = 2;  // as many panels of rows read tiles as they are, if they can; more unpack them
 };
 
 inline Vec activate(const Epilogue& epilogue, Vec gate, Vec up) {
@@ -225,7 +225,7 @@ class Product {
     const std::int64_t chunks = (left + family_.chunk_rows - 1) / family_.chunk_rows;
     rows_ = (left + chunks - 1) / chunks;
     micros_ = &family_.direct;
-    unpack_ = micros_->by_rows == nullptr || (family_.unpacked.by_rows != nullptr && rows_ >= family_.unpack_rows);
+    unpack_ = micros_->by_rows == nullptr || (family_.unpacked.by_rows != nullptr && rows_ > family_.unpack_panels * micros_->rows);
     if (unpack_) micros_ = &family_.unpacked;
     const std::int64_t most = micros_->rows;
     if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;

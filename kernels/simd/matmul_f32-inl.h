@@ -161,7 +161,7 @@ constexpr std::int64_t kFloatBlock = kBlockK * kLanes * 4;
 constexpr std::int64_t kFloatRows = kVecs == 32 ? 192 : 96;
 // Widening in registers takes two operations a pair of k and tile. Where few multiply-adds share them, or many rows
 // the widened block, it is widened once for all: 512 rows gain 3 % with microkernels of 14 rows, 32 would lose 9 %.
-constexpr std::int64_t kUnpackFloatRows = kMicroRows <= 6 ? 2 * kMicroRows + 1 : 96;
+constexpr std::int64_t kFloatPanels = kMicroRows <= 6 ? 2 : 7;
 
 template <WeightType W>
 constexpr Family kF32Family = {
@@ -171,7 +171,7 @@ constexpr Family kF32Family = {
     float_offset<W>,
     widen_floats<W>,
     kFloatRows,
-    kUnpackFloatRows};
+    kFloatPanels};
 template <WeightType W, bool round>
 constexpr Family kWidenedFamily = {{},
                                    kMicros<F32Kernels<WeightType::f32>::template Kernel>,

@@ -170,8 +170,7 @@ constexpr Family kQ4Family = {kInt8Micros<WeightType::q4, QuantForm::nibbles>,
                               kBlockK* kLanes,
                               quant_bytes_offset<WeightType::q4>,
                               unpack_nibbles,
-                              kInt8Rows,
-                              2 * kInt8MicroRows + 1};
+                              kInt8Rows};
 
 const Family& int8_family(WeightType type) { return type == WeightType::q8 ? kQ8Family : kQ4Family; }
 

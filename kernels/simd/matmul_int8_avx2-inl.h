@@ -162,8 +162,7 @@ constexpr Family kQ4Family = {kMicros<Q4Kernels<true>::Kernel, 6, 6>,
                               kBlockK* kLanes,
                               quant_bytes_offset<WeightType::q4>,
                               unpack_nibbles,
-                              kInt8Rows,
-                              13};
+                              kInt8Rows};
 
 const Family& int8_family(WeightType type) { return type == WeightType::q8 ? kQ8Family : kQ4Family; }
 
