@@ -9,7 +9,7 @@
 Work `gsm8k`: lm_eval's task, five examples drawn anew for each question, 256 new tokens an item whatever the model
 says. Work `gsm8k_fixed`: the same with the five examples of its first question for all, so that prompts share a prefix. Work
 `loglikelihood`: the first items of arc_challenge and of truthfulqa_mc1. The others' time begins when their model is
-loaded; ours is that of the whole process, without further flags and with those of each --also. Prints a Markdown
+loaded; ours is that of the whole process, with --flags alone and with those of each --also besides. Prints a Markdown
 table; --out FILE keeps every time.
 """
 import argparse

@@ -11,7 +11,7 @@ namespace moe::tools {
 CLI::Option_group* add_router_flags(CLI::App& app, models::RouterOverride& change) {
   CLI::Option_group* group = app.add_option_group("Experiments with the router");
   group->add_option("--experts-per-token", change.experts_per_token,
-                    "Experts a token goes to, in place of the checkpoint's number")->type_name("NUMBERS");
+                    "Experts a token goes to, in place of the checkpoint's number");
   group
       ->add_option("--renormalise,--renormalize", change.renormalise,
                    "Whether the chosen experts' weights are made to sum to 1 (on/off)")
