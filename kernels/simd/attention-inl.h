@@ -47,8 +47,9 @@ inline Slots visible(std::int64_t window, std::int64_t position) {
   return {cut ? static_cast<int>(position - window) + 1 : 0, end};
 }
 
-// Raw dot products of one item and block to scores (in place), -inf where invisible; returns their maximum.
-inline float finish_scores(const AttentionArgs& args, int head, std::int64_t position, const Slots& slots,
+// Raw dot products of one item and block to scores (in place), -inf where invisible; returns the larger ones of its
+// halves, whose maximum is the item's.
+inline Vec finish_scores(const AttentionArgs& args, int head, std::int64_t position, const Slots& slots,
                            float* scores) {
   Vec s[2] = {mul(load(scores), set1(args.scale)), mul(load(scores + kLanes), set1(args.scale))};
   if (args.softcap > 0.0F) {
@@ -69,7 +70,7 @@ inline float finish_scores(const AttentionArgs& args, int head, std::int64_t pos
   }
   store(scores, s[0]);
   store(scores + kLanes, s[1]);
-  return tree_max(max(s[0], s[1]));
+  return max(s[0], s[1]);
 }
 
 // Scores of one item to weights in `p`, and its sums: L <- L * alpha + p.
@@ -78,7 +79,7 @@ inline void weigh_scores(const float* scores, const Slots& slots, float most, fl
                          const float* value_scales, Weight* p, float* sums) {
   Vec w[2];
   for (int half = 0; half < 2; ++half) {
-    w[half] = exp(sub(load(scores + half * kLanes), set1(most)));
+    w[half] = exp_bounded(sub(load(scores + half * kLanes), set1(most)));
     if constexpr (S == KvType::bf16) w[half] = round_bf16(w[half]);
     if (!slots.whole()) {
       w[half] = select(lane_range(slots.begin - half * kLanes, slots.end - half * kLanes), w[half], zero());
@@ -94,7 +95,7 @@ inline void weigh_scores(const float* scores, const Slots& slots, float most, fl
 // o <- o * alpha + p V for `count` items. Where their visible slots differ (the diagonal, the edge of a
 // window), slots that all see are taken together and the others item by item, still in ascending order.
 template <KvType S>
-void weigh_values(const std::byte* values, std::ptrdiff_t ahead, const Input<S>* p, float* alpha,
+void weigh_values(const std::byte* values, NextBlock& next, const Input<S>* p, float* alpha,
                   const Slots* slots, int count, float* o, std::int64_t d_v) {
   Slots common = slots[0];
   for (int i = 1; i < count; ++i) {
@@ -103,7 +104,7 @@ void weigh_values(const std::byte* values, std::ptrdiff_t ahead, const Input<S>*
   // Whole pairs, which dot products must not find cut in two for the sake of a neighbour.
   if (!common.whole()) common = {(common.begin + 1) / 2 * 2, common.end / 2 * 2};
   const auto one = [&](int i, int begin, int end) {
-    if (begin < end) kWeighPanels<S>[0](values, ahead, p + i * kKvBlock, alpha + i, begin, end, o + i * d_v, d_v);
+    if (begin < end) kWeighPanels<S>[0](values, next, p + i * kKvBlock, alpha + i, begin, end, o + i * d_v, d_v);
     if (begin < end) alpha[i] = 1.0F;  // o has been scaled; times one changes nothing
   };
   if (common.begin >= common.end) {
@@ -111,7 +112,7 @@ void weigh_values(const std::byte* values, std::ptrdiff_t ahead, const Input<S>*
     return;
   }
   for (int i = 0; i < count; ++i) one(i, slots[i].begin, common.begin);
-  kWeighPanels<S>[static_cast<std::size_t>(count - 1)](values, ahead, p, alpha, common.begin, common.end, o, d_v);
+  kWeighPanels<S>[static_cast<std::size_t>(count - 1)](values, next, p, alpha, common.begin, common.end, o, d_v);
   std::fill_n(alpha, count, 1.0F);
   for (int i = 0; i < count; ++i) one(i, common.end, slots[i].end);
 }
@@ -121,36 +122,36 @@ struct Block {
   std::int64_t base;
   const std::byte *keys, *values;
   const float* value_scales;  // q8
-  // Bytes from these keys and values to those that are needed next; 0: nothing is to be fetched.
-  std::ptrdiff_t keys_ahead = 0, values_ahead = 0;
+  NextBlock next;
 };
 
 // Items [begin, begin + count) of the group against one block; V is the type of the values as they are here.
 template <KvType S, KvType V>
-void attend_panel(const AttentionArgs& args, Group<S>& group, const Block& block, int begin, int count) {
+void attend_panel(const AttentionArgs& args, Group<S>& group, Block& block, int begin, int count) {
   alignas(64) float scores[kPanelRows * kKvBlock];
   alignas(64) Input<V> p[kPanelRows * kKvBlock];
   Slots slots[kPanelRows];
-  float most[kPanelRows], alpha[kPanelRows];
-  kScorePanels<S>[static_cast<std::size_t>(count - 1)](block.keys, block.keys_ahead, group.q + begin * group.ldq,
+  Vec largest[(kPanelRows + 3) / 4 * 4];
+  alignas(64) float most[kLanes], alpha[kLanes];  // whole vectors, which loads of their parts need not wait for
+  kScorePanels<S>[static_cast<std::size_t>(count - 1)](block.keys, block.next, group.q + begin * group.ldq,
                                                        group.ldq, args.d_k, scores);
   int head = begin % group.heads;
   for (int i = 0; i < count; ++i) {
     const std::int64_t position = group.position[begin + i] - block.base;
     const Slots seen = visible(args.window, position);
-    most[i] = finish_scores(args, group.head_begin + head, position, seen, scores + i * kKvBlock);
+    largest[i] = finish_scores(args, group.head_begin + head, position, seen, scores + i * kKvBlock);
     slots[i] = seen;
     if (++head == group.heads) head = 0;
   }
-  const Vec old = load_partial(group.m + begin, count), now = max(old, load_partial(most, count));
+  const Vec old = load_partial(group.m + begin, count), now = max(old, row_maxima(largest, count));
   store_partial(group.m + begin, now, count);
-  store_partial(most, now, count);
-  store_partial(alpha, exp(sub(old, now)), count);
+  store(most, now);
+  store(alpha, exp_bounded(sub(old, now)));
   for (int i = 0; i < count; ++i) {
     weigh_scores<S>(scores + i * kKvBlock, slots[i], most[i], alpha[i], block.value_scales, p + i * kKvBlock,
                     group.sums + (begin + i) * kLanes);
   }
-  weigh_values<V>(block.values, block.values_ahead, p, alpha, slots, count, group.o + begin * group.d_v, group.d_v);
+  weigh_values<V>(block.values, block.next, p, alpha, slots, count, group.o + begin * group.d_v, group.d_v);
 }
 
 // Latent attention: the first components of the keys of a block, in the layout of f32 values.
@@ -182,31 +183,53 @@ struct Step {
   int begin = 0, end = 0;
 };
 
+constexpr int panel_count(int items) { return (items + kPanelRows - 1) / kPanelRows; }
+
 template <KvType S, KvType V>
 void attend_items(const AttentionArgs& args, Group<S>& group, Block block, int begin, int end) {
-  const int panels = (end - begin + kPanelRows - 1) / kPanelRows;
+  const int panels = panel_count(end - begin);
   for (int panel = 0; panel < panels; ++panel) {
     const int first = begin + (end - begin) * panel / panels,
               last = begin + (end - begin) * (panel + 1) / panels;
     attend_panel<S, V>(args, group, block, first, last - first);
-    block.keys_ahead = block.values_ahead = 0;  // the first panel has asked for them
+    block.next.stop();  // the first panel has asked for all of it
   }
+}
+
+// Spreads the fetches of `next` (null: of nothing) over the first panel's steps: pairs of components, then of slots.
+template <KvType S>
+NextBlock plan_fetches(const AttentionArgs& args, const Group<S>& group, const Step& step, const std::byte* next) {
+  if (next == nullptr) return {reinterpret_cast<const char*>(step.block)};
+  const int panels = panel_count(step.end - step.begin);
+  const int rows = (step.end - step.begin) / panels;
+  const std::int64_t tiles = group.d_v / kLanes, at_once = panel_tiles(rows, 8);
+  const std::int64_t steps = (args.d_k + 1) / 2 * (2 / panel_tiles(rows, 2)) +
+                             (tiles + at_once - 1) / at_once * (kKvBlock / 2);
+  // Keys in two halves and values in two; where values are keys, those in quarters.
+  const auto keys = static_cast<std::int64_t>(key_block_bytes(S, args.d_k));
+  const std::int64_t part = args.values_are_keys ? keys / 2 : keys;
+  NextBlock fetches{reinterpret_cast<const char*>(next + args.key_offset)};
+  fetches.to_values = args.values_are_keys ? part : args.value_offset - args.key_offset;
+  fetches.to_half = part / 2;
+  const std::int64_t stream = NextBlock::kHalves<S> ? part / 2 : part;
+  fetches.step = (stream + steps - 1) / steps;
+  return fetches;
 }
 
 template <KvType S>
 void attend_block(const AttentionArgs& args, Group<S>& group, const Step& step, const std::byte* next) {
   const std::byte* keys = step.block + args.key_offset;
-  const std::ptrdiff_t ahead = next == nullptr ? 0 : next - step.block;
+  const NextBlock fetches = plan_fetches(args, group, step, next);
   if (args.values_are_keys) {
     values_of_keys<S>(keys, args.d_k, args.d_v, group.latent_values);
     const auto* values = reinterpret_cast<const std::byte*>(group.latent_values);
     attend_items<S, KvType::f32>(args, group,
-                                 {step.base, keys, values, reinterpret_cast<const float*>(keys), ahead, 0},
+                                 {step.base, keys, values, reinterpret_cast<const float*>(keys), fetches},
                                  step.begin, step.end);
   } else {
     const std::byte* values = step.block + args.value_offset;
     attend_items<S, S>(args, group,
-                       {step.base, keys, values, reinterpret_cast<const float*>(values), ahead, ahead},
+                       {step.base, keys, values, reinterpret_cast<const float*>(values), fetches},
                        step.begin, step.end);
   }
 }

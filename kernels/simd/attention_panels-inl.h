@@ -89,24 +89,41 @@ inline Vec stored_at(const std::byte* tile, std::int64_t i) {
   return i % 2 == 0 ? Stored<S>::even(pair) : Stored<S>::odd(pair);
 }
 
-// Asks for the pair that stands where `pair` does, `ahead` bytes further on: a walk over a block calls for the
-// block after it line by line. One burst would fill the few buffers of lines on their way and hold up the loads.
-template <KvType S, int T>
-inline __attribute__((always_inline)) void fetch_ahead(const std::byte* pair, std::int64_t tile_bytes,
-                                                       std::ptrdiff_t ahead) {
-  MOE_UNROLL
-  for (int t = 0; t < T; ++t) {
-    MOE_UNROLL
-    for (std::int64_t line = 0; line < Stored<S>::kPairBytes; line += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(pair + t * tile_bytes + ahead + line), _MM_HINT_T0);
+// The block that comes next, asked for line by line while one is walked over: a burst would fill the few buffers of
+// lines on their way and hold up the loads. Several pages at once arrive sooner than one after the other.
+struct NextBlock {
+  const char* at;
+  std::int64_t to_half = 0, to_values = 0;  // from a line of the keys to those fetched with it
+  std::int64_t step = 0;                    // bytes of each stream from fetch to fetch; 0: all has been asked for
+
+  // Quants are few bytes for much work: two streams do.
+  template <KvType S>
+  static constexpr bool kHalves = S != KvType::q8;
+
+  template <KvType S>
+  void fetch() {
+    fetch_lines<S>(at);
+    if (step > 64) fetch_lines<S>(at + 64);
+    at += step;
+  }
+  void stop() { to_half = to_values = step = 0; }
+
+ private:
+  template <KvType S>
+  void fetch_lines(const char* line) const {
+    _mm_prefetch(line, _MM_HINT_T0);
+    _mm_prefetch(line + to_values, _MM_HINT_T0);
+    if constexpr (kHalves<S>) {
+      _mm_prefetch(line + to_half, _MM_HINT_T0);
+      _mm_prefetch(line + to_half + to_values, _MM_HINT_T0);
     }
   }
-}
+};
 
 // sums[t][r] <- chain over i in [begin, end) of fma(w[i] of tile t, x[r * ldx + i], sums).
 template <KvType S, int MR, int T>
 inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const std::byte* tiles,
-                                                      std::int64_t tile_bytes, std::ptrdiff_t ahead,
+                                                      std::int64_t tile_bytes, NextBlock& next,
                                                       const float* from, std::int64_t ldx,
                                                       std::int64_t begin, std::int64_t end) {
   PanelRows<float, MR> x(from + begin, ldx);
@@ -120,7 +137,7 @@ inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const s
   }
   const std::byte* pair = tiles + begin / 2 * Stored<S>::kPairBytes;
   for (std::int64_t left = (end - begin) / 2; left > 0; --left) {
-    fetch_ahead<S, T>(pair, tile_bytes, ahead);
+    next.fetch<S>();
     MOE_UNROLL
     for (int t = 0; t < T; ++t) w[t] = Stored<S>::even(pair + t * tile_bytes);
     add_products<MR, T>(sums, w, x, 0);
@@ -167,7 +184,7 @@ inline __attribute__((always_inline)) void add_dots(Sums<MR, T>& sums, const std
 // garbage on both sides.
 template <KvType S, int MR, int T>
 inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const std::byte* tiles,
-                                                      std::int64_t tile_bytes, std::ptrdiff_t ahead,
+                                                      std::int64_t tile_bytes, NextBlock& next,
                                                       const std::uint16_t* from, std::int64_t ldx,
                                                       std::int64_t begin, std::int64_t end) {
   static_assert(S == KvType::bf16);
@@ -181,7 +198,7 @@ inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const s
     ++begin;
   }
   for (std::int64_t left = (end - begin) / 2; left > 0; --left) {
-    fetch_ahead<S, T>(pair, tile_bytes, ahead);
+    next.fetch<S>();
     add_dots<MR, T>(sums, pair, tile_bytes, x, ~0U);
     pair += Stored<S>::kPairBytes;
     x.advance(2);
@@ -204,9 +221,9 @@ inline void store_input(float* p, Vec v) { store(p, v); }
 inline void store_input(std::uint16_t* p, Vec v) { store_bf16(p, v); }
 #endif
 
-// scores[r][32] = q . k for one block, q at rows of ldq. The keys to come lie `ahead` bytes further on.
+// scores[r][32] = q . k for one block, q at rows of ldq.
 template <KvType S, int MR>
-void score_panel(const std::byte* keys, std::ptrdiff_t ahead, const Input<S>* q, std::int64_t ldq, std::int64_t d_k,
+void score_panel(const std::byte* keys, NextBlock& next, const Input<S>* q, std::int64_t ldq, std::int64_t d_k,
                  float* scores) {
   constexpr int T = panel_tiles(MR, 2);
   const std::byte* tiles = keys + (S == KvType::q8 ? kKvScaleBytes : 0);
@@ -220,7 +237,7 @@ void score_panel(const std::byte* keys, std::ptrdiff_t ahead, const Input<S>* q,
       MOE_UNROLL
       for (int r = 0; r < MR; ++r) sums[t][r] = zero();
     }
-    accumulate<S, MR, T>(sums, tiles + first * tile_bytes, tile_bytes, ahead, q, ldq, 0, d_k);
+    accumulate<S, MR, T>(sums, tiles + first * tile_bytes, tile_bytes, next, q, ldq, 0, d_k);
     MOE_UNROLL
     for (int t = 0; t < T; ++t) {
       MOE_UNROLL
@@ -238,7 +255,7 @@ void score_panel(const std::byte* keys, std::ptrdiff_t ahead, const Input<S>* q,
 
 // o[r] <- o[r] * alpha[r] + sum over slots [begin, end) of p[r][slot] * v[slot], for T tiles of components.
 template <KvType S, int MR, int T>
-inline void weigh_tiles(const std::byte* tiles, std::ptrdiff_t ahead, const Input<S>* p, const float* alpha,
+inline void weigh_tiles(const std::byte* tiles, NextBlock& next, const Input<S>* p, const float* alpha,
                         int begin, int end, float* o, std::int64_t ldo) {
   Sums<MR, T> sums;
   MOE_UNROLL
@@ -246,7 +263,7 @@ inline void weigh_tiles(const std::byte* tiles, std::ptrdiff_t ahead, const Inpu
     MOE_UNROLL
     for (int r = 0; r < MR; ++r) sums[t][r] = mul(load(o + r * ldo + t * kLanes), set1(alpha[r]));
   }
-  accumulate<S, MR, T>(sums, tiles, kKvBlock / 2 * Stored<S>::kPairBytes, ahead, p, kKvBlock, begin, end);
+  accumulate<S, MR, T>(sums, tiles, kKvBlock / 2 * Stored<S>::kPairBytes, next, p, kKvBlock, begin, end);
   MOE_UNROLL
   for (int t = 0; t < T; ++t) {
     MOE_UNROLL
@@ -255,27 +272,27 @@ inline void weigh_tiles(const std::byte* tiles, std::ptrdiff_t ahead, const Inpu
 }
 // The same for `count` tiles of components: T at once, what is left half as many at once, and so on.
 template <KvType S, int MR, int T>
-inline void weigh_all(const std::byte* tiles, std::int64_t count, std::ptrdiff_t ahead, const Input<S>* p,
+inline void weigh_all(const std::byte* tiles, std::int64_t count, NextBlock& next, const Input<S>* p,
                       const float* alpha, int begin, int end, float* o, std::int64_t ldo) {
   constexpr std::int64_t kTileBytes = kKvBlock / 2 * Stored<S>::kPairBytes;
   for (; count >= T; count -= T, tiles += T * kTileBytes, o += T * kLanes) {
-    weigh_tiles<S, MR, T>(tiles, ahead, p, alpha, begin, end, o, ldo);
+    weigh_tiles<S, MR, T>(tiles, next, p, alpha, begin, end, o, ldo);
   }
-  if constexpr (T > 1) weigh_all<S, MR, T / 2>(tiles, count, ahead, p, alpha, begin, end, o, ldo);
+  if constexpr (T > 1) weigh_all<S, MR, T / 2>(tiles, count, next, p, alpha, begin, end, o, ldo);
 }
 
 template <KvType S, int MR>
-void weigh_panel(const std::byte* values, std::ptrdiff_t ahead, const Input<S>* p, const float* alpha,
+void weigh_panel(const std::byte* values, NextBlock& next, const Input<S>* p, const float* alpha,
                  int begin, int end, float* o, std::int64_t ldo) {
   const std::byte* tiles = values + (S == KvType::q8 ? kKvScaleBytes : 0);
-  weigh_all<S, MR, panel_tiles(MR, 8)>(tiles, ldo / kLanes, ahead, p, alpha, begin, end, o, ldo);
+  weigh_all<S, MR, panel_tiles(MR, 8)>(tiles, ldo / kLanes, next, p, alpha, begin, end, o, ldo);
 }
 
 template <KvType S>
-using ScorePanel = void (*)(const std::byte*, std::ptrdiff_t, const Input<S>*, std::int64_t, std::int64_t,
+using ScorePanel = void (*)(const std::byte*, NextBlock&, const Input<S>*, std::int64_t, std::int64_t,
                             float*);
 template <KvType S>
-using WeighPanel = void (*)(const std::byte*, std::ptrdiff_t, const Input<S>*, const float*, int, int, float*,
+using WeighPanel = void (*)(const std::byte*, NextBlock&, const Input<S>*, const float*, int, int, float*,
                             std::int64_t);
 template <KvType S, int... R>
 constexpr std::array<ScorePanel<S>, kPanelRows> score_panels(std::integer_sequence<int, R...>) {

@@ -7,7 +7,8 @@ namespace {
 inline Vec negate(Vec x) { return bit_xor(x, set1(-0.0F)); }
 inline Vec magnitude_of(Vec x) { return bit_and(x, set1(std::bit_cast<float>(0x7FFFFFFFU))); }
 
-inline Vec exp(Vec x) {
+// exp of x that are not above kExpHigh.
+inline Vec exp_bounded(Vec x) {
   const Vec magic = set1(kRoundMagic);
   const Vec t = fma(x, set1(kLog2E), magic);
   const Vec n = sub(t, magic);
@@ -18,10 +19,10 @@ inline Vec exp(Vec x) {
   p = fma(p, r, set1(kExpP3));
   p = fma(p, r, set1(kExpP2));
   p = add(fma(p, mul(r, r), r), set1(1.0F));
-  Vec y = scale_by_power(p, t);
-  y = select(less(x, set1(kExpLow)), zero(), y);
-  y = select(less(set1(kExpHigh), x), set1(std::numeric_limits<float>::infinity()), y);
-  return select(is_nan(x), x, y);
+  return scale_by_power(p, n, t, x, set1(kExpLow));
+}
+inline Vec exp(Vec x) {
+  return select(less(set1(kExpHigh), x), set1(std::numeric_limits<float>::infinity()), exp_bounded(x));
 }
 
 inline Vec sigmoid(Vec x) { return div(set1(1.0F), add(set1(1.0F), exp(negate(x)))); }

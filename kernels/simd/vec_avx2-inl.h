@@ -78,14 +78,14 @@ inline Mask lane_range(int begin, int end) {
   return {inside(low), inside(high)};
 }
 
-// p * 2^n where t = n + kRoundMagic, added to the exponent's bits.
-inline Vec scale_by_power(Vec p, Vec t) {
-  const __m256i magic = _mm256_castps_si256(_mm256_set1_ps(kRoundMagic));
-  const auto half = [&](__m256 value, __m256 n) {
-    const __m256i exponent = _mm256_slli_epi32(_mm256_sub_epi32(_mm256_castps_si256(n), magic), 23);
+// p * 2^n where t = n + kRoundMagic; NaN stays NaN; +0 where x < least.
+inline Vec scale_by_power(Vec p, Vec /*n*/, Vec t, Vec x, Vec least) {
+  // n stands in the low bits of t, for those of kRoundMagic are zero, and is added to the exponent's bits.
+  const auto half = [](__m256 value, __m256 power) {
+    const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(power), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(value), exponent));
   };
-  return {half(p.lo, t.lo), half(p.hi, t.hi)};
+  return select(is_nan(x), x, select(less(x, least), zero(), {half(p.lo, t.lo), half(p.hi, t.hi)}));
 }
 
 // Holds the compiler to the written order of the sums, which is what makes them fit the registers.
@@ -103,6 +103,12 @@ inline float tree_max(Vec v) {
   const __m128 t4 = _mm_max_ps(_mm256_castps256_ps128(t8), _mm256_extractf128_ps(t8, 1));
   const __m128 t2 = _mm_max_ps(t4, _mm_movehl_ps(t4, t4));
   return _mm_cvtss_f32(_mm_max_ss(t2, _mm_shuffle_ps(t2, t2, 1)));
+}
+// Lane r: the largest lane of v[r], r < count.
+inline Vec row_maxima(Vec* v, int count) {
+  float most[kLanes] = {};
+  for (int r = 0; r < count; ++r) most[r] = tree_max(v[r]);
+  return load(most);
 }
 
 // Tile loads: the 16 weights of one k. For bf16 even k sit in the low and odd k in the high halves of 32-bit

@@ -49,11 +49,16 @@ inline Mask lane_range(int begin, int end) {
   return static_cast<Mask>(below(end) & ~below(begin));
 }
 
-// p * 2^n where t = n + kRoundMagic, added to the exponent's bits.
-inline Vec scale_by_power(Vec p, Vec t) {
-  const __m512i n =
-      _mm512_sub_epi32(_mm512_castps_si512(t), _mm512_castps_si512(_mm512_set1_ps(kRoundMagic)));
-  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), _mm512_slli_epi32(n, 23)));
+// p * 2^n where t = n + kRoundMagic; NaN stays NaN; +0 where x < least.
+inline Vec scale_by_power(Vec p, [[maybe_unused]] Vec n, [[maybe_unused]] Vec t, Vec x, Vec least) {
+#if defined(MOE_EMULATED)
+  // SIMDe multiplies by 2^n, which overflows where p * 2^n does not.
+  const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
+  const Vec y = _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(p), exponent));
+  return select(is_nan(x), x, select(less(x, least), zero(), y));
+#else
+  return _mm512_maskz_scalef_ps(_mm512_cmp_ps_mask(x, least, _CMP_NLT_UQ), p, n);
+#endif
 }
 
 // Holds the compiler to the written order of the sums, which is what makes them fit the registers.
@@ -73,6 +78,27 @@ inline float tree_max(Vec v) {
   const __m128 t4 = _mm_max_ps(_mm256_castps256_ps128(t8), _mm256_extractf128_ps(t8, 1));
   const __m128 t2 = _mm_max_ps(t4, _mm_movehl_ps(t4, t4));
   return _mm_cvtss_f32(_mm_max_ss(t2, _mm_shuffle_ps(t2, t2, 1)));
+}
+// Quarters of 128 bits in a new order: 0 to 3 are those of x, 4 to 7 those of y.
+inline Vec quarters(Vec x, Vec y, int a, int b, int c, int d) {
+  const __m512i index =
+      _mm512_setr_epi32(4 * a, 4 * a + 1, 4 * a + 2, 4 * a + 3, 4 * b, 4 * b + 1, 4 * b + 2, 4 * b + 3,
+                        4 * c, 4 * c + 1, 4 * c + 2, 4 * c + 3, 4 * d, 4 * d + 1, 4 * d + 2, 4 * d + 3);
+  return _mm512_permutex2var_ps(x, index, y);
+}
+// Lane r: the largest lane of v[r], r < count <= 12. Writes v up to a multiple of four.
+inline Vec row_maxima(Vec* v, int count) {
+  for (int i = count; i % 4 != 0; ++i) v[i] = v[count - 1];
+  // Lane 4 q + r: the largest lane of quarter q of v[r].
+  const auto four = [](const Vec* rows) {
+    const Vec ab = max(_mm512_unpacklo_ps(rows[0], rows[1]), _mm512_unpackhi_ps(rows[0], rows[1]));
+    const Vec cd = max(_mm512_unpacklo_ps(rows[2], rows[3]), _mm512_unpackhi_ps(rows[2], rows[3]));
+    return max(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xEE));
+  };
+  const auto far = [](Vec x, Vec y) { return max(quarters(x, y, 0, 1, 4, 5), quarters(x, y, 2, 3, 6, 7)); };
+  const auto near = [](Vec x, Vec y) { return max(quarters(x, y, 0, 2, 4, 6), quarters(x, y, 1, 3, 5, 7)); };
+  const Vec first = four(v), second = count > 4 ? four(v + 4) : first, third = count > 8 ? four(v + 8) : first;
+  return near(far(first, second), far(third, third));
 }
 
 // Tile loads: the 16 weights of one k. For bf16 even k sit in the low and odd k in the high halves of 32-bit
@@ -139,13 +165,7 @@ inline void transpose16(const float* from, float* to) {
     fours[g + 2] = _mm512_shuffle_ps(ab_high, cd_high, 0x44);
     fours[g + 3] = _mm512_shuffle_ps(ab_high, cd_high, 0xEE);
   }
-  // Then the quarters themselves: 0 to 3 are those of x, 4 to 7 those of y.
-  const auto quarters = [](Vec x, Vec y, int a, int b, int c, int d) {
-    const __m512i index =
-        _mm512_setr_epi32(4 * a, 4 * a + 1, 4 * a + 2, 4 * a + 3, 4 * b, 4 * b + 1, 4 * b + 2, 4 * b + 3,
-                          4 * c, 4 * c + 1, 4 * c + 2, 4 * c + 3, 4 * d, 4 * d + 1, 4 * d + 2, 4 * d + 3);
-    return _mm512_permutex2var_ps(x, index, y);
-  };
+  // Then the quarters themselves.
   MOE_UNROLL
   for (int c = 0; c < 4; ++c) {
     const Vec low01 = quarters(fours[c], fours[4 + c], 0, 4, 1, 5);
