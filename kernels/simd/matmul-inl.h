@@ -262,7 +262,7 @@ class Product {
       }
     }
     for (std::int64_t r = 0; r < rows_; ++r) {
-      fetch_outputs(begin, end, r + 4);
+      if (panels_ == 1) fetch_outputs(begin, end, r + 4);
       if (gated()) {
         for (std::int64_t tile = begin; tile < end; tile += 2) finish(tile / 2 * kLanes, r, gate(tile, r));
       } else {
@@ -318,6 +318,9 @@ class Product {
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
       args.sums = sums_ + ((tile - begin_) * rows_ + row) * kLanes;
       args.next = next_ + panel * share_;
+      if (panels_ > 1 && k + count == w_.cols()) {
+        for (std::int64_t r = row; r < row + rows; ++r) fetch_outputs(tile, tile + tiles, r);
+      }
       micros_->find(rows, tiles)(args);
     }
   }
