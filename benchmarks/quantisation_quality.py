@@ -100,7 +100,7 @@ def main():
     parser.add_argument("--model", required=True, type=pathlib.Path)
     parser.add_argument("--tokens", type=int, default=50000)
     parser.add_argument("--window", type=int, default=512)
-    parser.add_argument("--forms", default="native:bf16,q8:f32,q8:int8,q4:f32,q4:int8")
+    parser.add_argument("--forms", default="native:bf16,q8:f32,q8:int8,q4:f32,q4:int8,q4h8:f32,q4h8:int8")
     parser.add_argument("--emulate", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()

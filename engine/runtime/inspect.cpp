@@ -44,7 +44,11 @@ bool in_blocks(const StoredTypes& stored, Slot slot) {
 // The form that a matrix has in a model of `form`; `in_memory` tells blocks that were opened from those in a file.
 WeightForm form_of(const StoredTypes& stored, const WeightForm& form, Slot slot, bool in_memory) {
   const WeightForm plain{"", stored.bits};
-  if (form.quantised()) return kept_when_quantised(slot) ? plain : form;
+  if (form.quantised()) {
+    if (kept_when_quantised(slot)) return plain;
+    const bool others = form.head_bits > 0 && (slot == Slot::head || slot == Slot::embedding);  // or the tied head
+    return others ? WeightForm{"", form.head_bits, form.group, form.scale_bits} : form;
+  }
   if (!form.native()) return form;
   if (!in_blocks(stored, slot)) return plain;
   if (stored.blocks == StoredTypes::Blocks::fp8) return in_memory ? WeightForm{"", 32} : WeightForm{"", 8};

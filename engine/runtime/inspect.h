@@ -27,13 +27,14 @@ struct WeightForm {
   std::int32_t bits = 0;  // 0: as stored
   std::int32_t group = 0;
   std::int32_t scale_bits = 0;
+  std::int32_t head_bits = 0;  // of the head, where they are others: its groups are the same
 
   bool native() const { return bits == 0; }
   // Quantised forms leave routers, vectors and embedding tables as stored, so their bytes are of a mixture.
   bool quantised() const { return group > 0; }
   double bits_per_weight() const { return bits + (group > 0 ? static_cast<double>(scale_bits) / group : 0.0); }
 };
-inline constexpr WeightForm kWeightForms[] = {{"native", 0}, {"f32", 32}, {"bf16", 16}, {"q8", 8, 32, 16}, {"q4", 4, 32, 16}};
+inline constexpr WeightForm kWeightForms[] = {{"native", 0}, {"f32", 32}, {"bf16", 16}, {"q8", 8, 32, 16}, {"q4", 4, 32, 16}, {"q4h8", 4, 32, 16, 8}};
 
 // Bytes of every parameter the model uses, each counted once, as a checkpoint of that form would store them.
 std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form);

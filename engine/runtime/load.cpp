@@ -20,10 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 using kernels::WeightType;
 
-std::string form_name(std::optional<WeightType> quantise) {
-  return quantise ? kernels::weight_type_name(*quantise) : "native";
-}
-
 Hash128 hash_of(const std::string& text) { return content_hash(std::as_bytes(std::span(text))); }
 
 void make_folder(const fs::path& folder) {
@@ -46,7 +42,7 @@ void check_space(const fs::path& folder, std::int64_t bytes) {
 }  // namespace
 
 fs::path packed_path(const fs::path& packed_folder, const fs::path& checkpoint,
-                     std::optional<WeightType> quantise) {
+                     const std::optional<Quantisation>& quantise) {
   std::error_code failed;
   const fs::path real = fs::weakly_canonical(checkpoint, failed);
   const std::string whole = failed ? checkpoint.string() : real.string();
@@ -132,7 +128,7 @@ class Model::Loader {
 
   // What a packed file must have been made of.
   Hash128 key_now() const {
-    return hash_of(checkpoint_stamp(*model_.checkpoint_) + " " + form_name(options_.quantise));
+    return hash_of(checkpoint_stamp(*model_.checkpoint_) + " " + std::string(form_name(options_.quantise)));
   }
 
   bool from_packed_file() {

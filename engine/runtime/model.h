@@ -15,6 +15,7 @@
 #include "engine/runtime/kv_cache.h"
 #include "engine/runtime/packed_file.h"
 #include "engine/runtime/huge_arena.h"
+#include "engine/runtime/quantisation.h"
 #include "engine/runtime/weight_source.h"
 #include "kernels/thread_team.h"
 
@@ -99,7 +100,7 @@ struct LoadOptions {
   kernels::ThreadTeam* team = nullptr;  // packs with its threads; null: the calling thread alone
   std::function<void(std::int64_t done_bytes, std::int64_t total_bytes)> progress;
   std::function<void(const std::string& note)> note;  // what went another way than asked for, though the model loads
-  std::optional<kernels::WeightType> quantise;        // q8 or q4; nothing: types as they are stored
+  std::optional<Quantisation> quantise;               // nothing: types as they are stored
 
   // Packed weights are kept in this folder, one file for a checkpoint's folder and a form of weights; empty: not used.
   std::filesystem::path packed_folder;
@@ -117,7 +118,7 @@ struct LoadOptions {
 
 // The file that packed weights of a checkpoint's folder are kept in.
 std::filesystem::path packed_path(const std::filesystem::path& packed_folder, const std::filesystem::path& checkpoint,
-                                  std::optional<kernels::WeightType> quantise);
+                                  const std::optional<Quantisation>& quantise);
 
 class Model : public ModelWeights {
  public:

@@ -153,7 +153,7 @@ struct WeightReader::Staged {
 };
 
 WeightReader::WeightReader(const Checkpoint& checkpoint, const WeightLocator& locate, kernels::ThreadTeam* team,
-                           std::optional<WeightType> quantise, std::function<void(std::int64_t)> bytes_read)
+                           std::optional<Quantisation> quantise, std::function<void(std::int64_t)> bytes_read)
     : checkpoint_(checkpoint), locate_(locate), team_(team), quantise_(quantise), bytes_read_(std::move(bytes_read)) {}
 
 void WeightReader::require_type(const std::string& tensor, DType found, bool fits, std::string_view expected) const {
@@ -193,7 +193,7 @@ std::vector<float> WeightReader::vector(const WeightUse& use) {
 }
 
 WeightType WeightReader::type_of(std::span<const WeightPart> parts) const {
-  if (quantise_ && !kept_when_quantised(parts.front().use.slot)) return *quantise_;
+  if (quantise_ && !kept_when_quantised(parts.front().use.slot)) return quantise_->type_of(parts.front().use.slot);
   const WeightType type = float_type(find(parts.front().use));
   const bool common = std::ranges::all_of(parts, [&](const WeightPart& part) { return float_type(find(part.use)) == type; });
   return common ? type : WeightType::f32;

@@ -11,6 +11,7 @@
 
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/runtime/huge_arena.h"
+#include "engine/runtime/quantisation.h"
 #include "engine/runtime/weight_source.h"
 #include "kernels/thread_team.h"
 
@@ -18,10 +19,10 @@ namespace moe {
 
 class WeightReader : public WeightSource {
  public:
-  // Works with the team's threads, if there is one. `quantise` is q8 or q4, or nothing: types as they are stored.
+  // Works with the team's threads, if there is one. `quantise` may be nothing: types as they are stored.
   // `bytes_read` is told how many stored bytes each matrix took.
   WeightReader(const Checkpoint& checkpoint, const WeightLocator& locate, kernels::ThreadTeam* team,
-               std::optional<kernels::WeightType> quantise, std::function<void(std::int64_t)> bytes_read);
+               std::optional<Quantisation> quantise, std::function<void(std::int64_t)> bytes_read);
   // Matrices are placed there from now on, in place of memory of their own.
   void use_memory(HugeArena* memory) { memory_ = memory; }
   // Matrices of floats stay in the mapped checkpoint from now on, unpacked; what is stored in other ways is packed.
@@ -57,7 +58,7 @@ class WeightReader : public WeightSource {
   const Checkpoint& checkpoint_;
   const WeightLocator& locate_;
   kernels::ThreadTeam* team_;
-  std::optional<kernels::WeightType> quantise_;
+  std::optional<Quantisation> quantise_;
   HugeArena* memory_ = nullptr;
   bool leave_in_place_ = false;
   std::function<void(std::int64_t)> bytes_read_;

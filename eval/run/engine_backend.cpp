@@ -52,7 +52,7 @@ std::vector<bool> allowed_ids(const Tokenizer& tokenizer, std::int32_t vocab) {
 
 void describe_forms(const EngineOptions& options, BackendInfo& info) {
   const bool quantised = options.load.quantise.has_value();
-  info.weights = quantised ? kernels::weight_type_name(*options.load.quantise) : "native";
+  info.weights = form_name(options.load.quantise);
   info.compute = kernels::compute_name(options.compute);
   info.cache = kernels::kv_type_name(options.kv_type);
   std::vector<std::string> parts;

@@ -66,7 +66,7 @@ TEST(Memory, IsWhatMoeInspectSays) {
   const TempDir folder;
   write_llama(folder.path());
   // At the peak of loading a slab is there beside q4's weights; a long prompt needs more than that, in buffers.
-  for (const char* weights : {"native", "q8", "q4"}) {
+  for (const char* weights : {"native", "q8", "q4", "q4h8"}) {
     for (const int tokens : {16, 600}) {
       for (const int threads : {1, 2}) {
         const auto [told, found] = peak(folder, weights, tokens, threads);

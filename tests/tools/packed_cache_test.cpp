@@ -155,7 +155,7 @@ TEST(LoadFlags, FormsOfWeightsAndArithmetic) {
   EXPECT_NE(env({"--cache-type", "q8"})["logits_hash"], env({})["logits_hash"]);
   const json bf16 = env({"--compute", "bf16"});
   EXPECT_EQ(bf16["compute"], "bf16");
-  for (const std::string form : {"q8", "q4"}) {
+  for (const std::string form : {"q8", "q4", "q4h8"}) {
     const json quantised = env({"--weights", form});
     EXPECT_EQ(quantised["weights"], form);
     EXPECT_EQ(quantised["compute"], "int8");

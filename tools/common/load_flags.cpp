@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kWeightsHelp =
     "Form in memory: as the checkpoint stores them, or matrices quantised at load in groups of 32 (the head "
-    "too; "
+    "too, in q4h8 to 8 bits; "
     "not routers, norms, embeddings)";
 constexpr const char* kComputeHelp =
     "Arithmetic of the matrix products (default: f32 for native weights, int8 for q8 and q4)";
@@ -43,7 +43,7 @@ void add_place_flags(CLI::App& group, LoadFlags& flags) {
 void add_load_flags(CLI::App& app, LoadFlags& flags) {
   auto* group = app.add_option_group("Weights");
   group->add_option("--weights", flags.weights, kWeightsHelp)
-      ->check(CLI::IsMember({"native", "q8", "q4"}))
+      ->check(CLI::IsMember(weight_forms()))
       ->capture_default_str();
   group->add_option("--compute", flags.compute, kComputeHelp)->check(CLI::IsMember({"f32", "bf16", "int8"}));
   group->add_option("--cache-type", flags.cache_type, kCacheHelp)
@@ -55,7 +55,7 @@ void add_load_flags(CLI::App& app, LoadFlags& flags) {
 void add_load_axes(CLI::App& axes, CLI::App& places, LoadAxes& flags) {
   axes.add_option("--weights", flags.weights, kWeightsHelp)
       ->delimiter(',')
-      ->check(CLI::IsMember({"native", "q8", "q4"}))
+      ->check(CLI::IsMember(weight_forms()))
       ->capture_default_str();
   axes.add_option("--compute", flags.compute, kComputeHelp)
       ->delimiter(',')
@@ -97,7 +97,7 @@ void add_rope_length_flag(CLI::App& app, std::int32_t& tokens) {
 
 LoadOptions load_options(const LoadFlags& flags) {
   LoadOptions options;
-  options.quantise = quantised_type(flags.weights);
+  options.quantise = quantisation(flags.weights);
   options.verify_packed = flags.check_weights;
   options.mapping = flags.mmap == "on"    ? LoadOptions::Mapping::always
                     : flags.mmap == "off" ? LoadOptions::Mapping::never
@@ -118,10 +118,10 @@ LoadOptions load_options(const LoadFlags& flags) {
   return options;
 }
 
-std::optional<kernels::WeightType> quantised_type(std::string_view weights) {
-  if (weights == "q8") return kernels::WeightType::q8;
-  if (weights == "q4") return kernels::WeightType::q4;
-  return std::nullopt;
+std::vector<std::string> weight_forms() {
+  std::vector<std::string> names{std::string(form_name(std::nullopt))};
+  for (const Quantisation& form : kQuantisations) names.emplace_back(form.name);
+  return names;
 }
 
 kernels::Compute compute_of(const LoadFlags& flags) {

@@ -47,8 +47,8 @@ void add_rope_length_flag(CLI::App& app, std::int32_t& tokens);
 
 // What the flags mean; team, progress and note are the caller's. Throws Error(usage).
 LoadOptions load_options(const LoadFlags& flags);
-// The type that --weights quantises to; nothing for native.
-std::optional<kernels::WeightType> quantised_type(std::string_view weights);
+// What --weights takes.
+std::vector<std::string> weight_forms();
 // usual_compute, unless --compute says otherwise.
 kernels::Compute compute_of(const LoadFlags& flags);
 // usual_kv_type, unless --cache-type says otherwise.

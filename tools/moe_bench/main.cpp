@@ -55,7 +55,7 @@ void describe_flags(CLI::App& app, BenchOptions& o) {
       ->check(CLI::Range(1, 1024));
   app.add_option("--weights", o.weights, "Forms of the weights in memory")
       ->delimiter(',')
-      ->check(CLI::IsMember({"native", "q8", "q4"}))
+      ->check(CLI::IsMember(weight_forms()))
       ->capture_default_str();
   app.add_option(
          "--compute", o.computes,

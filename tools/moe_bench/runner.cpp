@@ -218,7 +218,7 @@ BenchModel load_bench_model(const std::string& name, const std::string& weights,
   std::unique_ptr<Progress> progress;
   LoadOptions options;
   options.team = &team;
-  options.quantise = quantised_type(weights);
+  options.quantise = quantisation(weights);
   options.progress = [&](std::int64_t done, std::int64_t total) {
     if (!progress)
       progress = std::make_unique<Progress>("loading", std::uint64_t(total), ProgressUnit::bytes);

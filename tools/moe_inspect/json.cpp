@@ -105,6 +105,7 @@ json inspect_json(const InspectReport& report) {
     if (form.quantised()) {
       forms[name]["group"] = form.group;
       forms[name]["scale_bits"] = form.scale_bits;
+      if (form.head_bits > 0) forms[name]["head_bits"] = form.head_bits;
     }
   }
   const KvTokenBytes f32 = kv_token_bytes(spec, 4);

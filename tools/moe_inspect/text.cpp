@@ -103,8 +103,9 @@ Table weight_table(const models::Description& model) {
   Table table("Weights", {"type", "bits a weight", "bytes stored", "bytes in memory"});
   for (const WeightForm& form : kWeightForms) {
     const std::string bits = form.native()      ? std::string("as stored")
-                             : form.quantised() ? fmt::format("{:g} ({} + {}-bit scale a group of {})", form.bits_per_weight(), form.bits,
-                                                              form.scale_bits, form.group)
+                             : form.quantised() ? fmt::format("{:g} ({} + {}-bit scale a group of {}{})", form.bits_per_weight(), form.bits,
+                                                              form.scale_bits, form.group,
+                                                              form.head_bits > 0 ? fmt::format("; head {}", form.head_bits) : "")
                                                 : fmt::format("{}", form.bits);
     table.add({std::string(form.name), bits, grouped(stored_weight_bytes(model.spec, model.stored, form)),
                grouped(weight_bytes_in_memory(model.spec, model.stored, form).resident)});

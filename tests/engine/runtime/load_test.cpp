@@ -115,18 +115,17 @@ TEST_P(Golden, MemoryIsWhatInspectPredicts) {
       if (use.is_vector()) vectors += use.rows * std::int64_t{sizeof(float)};
     }
   }
-  const auto expect = [&](std::string_view form, std::optional<WeightType> quantise) {
+  const auto expect = [&](std::string_view form) {
     LoadOptions options;
-    options.quantise = quantise;
+    options.quantise = quantisation(form);
     const auto* f = std::ranges::find(kWeightForms, form, &WeightForm::name);
     EXPECT_EQ(load(model, options).model->weight_bytes() + vectors, weight_bytes_in_memory(spec, description.stored, *f).resident) << form;
   };
   const bool f32 = Checkpoint::open(model).require(Checkpoint::open(model).names()[0]).dtype == DType::f32;
-  expect(f32 ? "f32" : "bf16", std::nullopt);
+  expect(f32 ? "f32" : "bf16");
   // Quantised forms are of bf16 checkpoints, whose routers stay as they are.
   if (f32) return;
-  expect("q8", WeightType::q8);
-  expect("q4", WeightType::q4);
+  for (const Quantisation& form : kQuantisations) expect(form.name);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Golden,
@@ -145,9 +144,8 @@ TEST(Packed, FormsHaveFilesOfTheirOwn) {
   kernels::ThreadTeam team(1);
   LoadOptions options = packing_into(folder / "packed");
   std::map<std::int64_t, int> sizes;
-  for (const std::optional<WeightType> form :
-       {std::optional<WeightType>(), std::optional(WeightType::q8), std::optional(WeightType::q4)}) {
-    options.quantise = form;
+  for (const char* form : {"native", "q8", "q4", "q4h8"}) {
+    options.quantise = quantisation(form);
     LoadOptions in_memory = options;
     in_memory.packed_folder.clear();
     const Loaded packed = load(model, options);
@@ -155,8 +153,8 @@ TEST(Packed, FormsHaveFilesOfTheirOwn) {
     EXPECT_EQ(logits(packed.model, team), logits(load(model, in_memory).model, team));
     ++sizes[packed.model->weight_bytes()];
   }
-  EXPECT_EQ(sizes.size(), 3U);
-  EXPECT_EQ(std::distance(fs::directory_iterator(options.packed_folder), {}), 3);
+  EXPECT_EQ(sizes.size(), 4U);
+  EXPECT_EQ(std::distance(fs::directory_iterator(options.packed_folder), {}), 4);
 }
 
 TEST(Packed, StaleAndDamagedFilesAreMadeAgain) {

@@ -43,7 +43,7 @@ class Stored {
     return parts;
   }
 
-  PackedMatrix read(std::span<const WeightPart> parts, RowOrder order, std::optional<WeightType> quantise = {}) {
+  PackedMatrix read(std::span<const WeightPart> parts, RowOrder order, std::optional<Quantisation> quantise = {}) {
     if (!checkpoint_) checkpoint_ = Checkpoint::in_memory(std::move(tensors_), nullptr);
     const WeightLocator locate = [this](const WeightUse& use) { return slices_.at(use.slot); };
     return WeightReader(*checkpoint_, locate, &team_, quantise, nullptr).matrix(parts, order);
@@ -74,7 +74,7 @@ class Stored {
 };
 
 // Tiles of `whole` are those of matrices of a few rows of each part, which are packed in one go.
-void expect_same_tiles(Stored& stored, const PackedMatrix& whole, std::vector<WeightPart> parts, std::optional<WeightType> quantise = {}) {
+void expect_same_tiles(Stored& stored, const PackedMatrix& whole, std::vector<WeightPart> parts, std::optional<Quantisation> quantise = {}) {
   constexpr std::int64_t kTiles = 10;
   std::vector<WeightPart> window = parts;
   for (std::int64_t row = 0; row < parts[0].rows; row += kTiles * kUnit) {
@@ -111,25 +111,25 @@ TEST(WeightReader, PartsOfOddSizesInSlabs) {
 }
 
 TEST(WeightReader, GateAndUpInSlabs) {
-  for (const std::optional<WeightType> quantise : {std::optional<WeightType>(), std::optional(WeightType::q8)}) {
+  for (const char* form : {"native", "q8"}) {
     Stored stored;
     const std::vector<WeightPart> parts = {stored.plain(Slot::gate, DType::bf16, 1001, 9000), stored.plain(Slot::up, DType::bf16, 1001, 9000)};
     ASSERT_EQ(slabs_of(2 * 1001LL * 9000 * 2), 2);
-    expect_same_tiles(stored, stored.read(parts, RowOrder::gate_up, quantise), parts, quantise);
+    expect_same_tiles(stored, stored.read(parts, RowOrder::gate_up, quantisation(form)), parts, quantisation(form));
   }
 }
 
 // Floats of FP8 blocks and MXFP4 are made for a slab at a time, and count beside the stored bytes.
 TEST(WeightReader, BlocksInSlabs) {
-  for (const std::optional<WeightType> quantise : {std::optional<WeightType>(), std::optional(WeightType::q8)}) {
+  for (const char* form : {"native", "q8"}) {
     Stored stored;
     const std::vector<WeightPart> fp8 = {stored.fp8(Slot::o, 2001, 4000)};
     ASSERT_EQ(slabs_of(2001LL * 4000 * 5), 2);
-    expect_same_tiles(stored, stored.read(fp8, RowOrder::stacked, quantise), fp8, quantise);
+    expect_same_tiles(stored, stored.read(fp8, RowOrder::stacked, quantisation(form)), fp8, quantisation(form));
     Stored other;
     const std::vector<WeightPart> mxfp4 = other.mxfp4_pair(Slot::gate, Slot::up, 2001, 3520);
     ASSERT_EQ(slabs_of(2 * 2001LL * 3520 * 5 / 2), 2);
-    expect_same_tiles(other, other.read(mxfp4, RowOrder::gate_up, quantise), mxfp4, quantise);
+    expect_same_tiles(other, other.read(mxfp4, RowOrder::gate_up, quantisation(form)), mxfp4, quantisation(form));
   }
 }
 
