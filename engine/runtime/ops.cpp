@@ -10,7 +10,17 @@ namespace {
 
 // Products of fewer rows are bound by reading the weights.
 constexpr std::int64_t kFewRows = 8;
-constexpr std::int64_t kPartsPerThread = 4;
+
+// Cuts `units` of work for threads that take pieces as they come: half of what is left in equal pieces, one a thread, and so
+// on. Large pieces share what they read, small ones at the end leave no thread waiting for long. Returns the pieces' ends.
+std::vector<std::int64_t> shrinking_pieces(std::int64_t units, std::int64_t threads) {
+  std::vector<std::int64_t> ends;
+  for (std::int64_t done = 0; done < units;) {
+    const std::int64_t piece = (units - done + 2 * threads - 1) / (2 * threads);
+    ends.push_back(done += piece);
+  }
+  return ends;
+}
 
 }  // namespace
 
@@ -39,12 +49,12 @@ void Ops::matmul(const kernels::PackedMatrix& w, const kernels::InputRows& x, fl
     return team_.parallel_for(w.outputs(), kernels::row_granularity(),
                               [&](std::int64_t begin, std::int64_t end, int) { multiply(begin, end); });
   }
-  // Processors differ in speed, virtual ones from one moment to the next: some parts a thread, of whole pairs of tiles.
+  // Processors differ in speed, virtual ones from one moment to the next. Parts are of whole pairs of tiles.
   const std::int64_t pair = (w.order() == kernels::RowOrder::gate_up ? 1 : 2) * kernels::row_granularity();
   const std::int64_t pairs = (w.outputs() + pair - 1) / pair;
-  const std::int64_t parts = std::min(pairs, kPartsPerThread * team_.size());
-  for_tasks(parts, [&](std::int64_t i, int) {
-    multiply(pairs * i / parts * pair, std::min(w.outputs(), pairs * (i + 1) / parts * pair));
+  const std::vector<std::int64_t> ends = shrinking_pieces(pairs, team_.size());
+  for_tasks(std::int64_t(ends.size()), [&](std::int64_t i, int) {
+    multiply((i == 0 ? 0 : ends[i - 1]) * pair, std::min(w.outputs(), ends[i] * pair));
   });
 }
 
