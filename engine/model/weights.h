@@ -30,6 +30,8 @@ enum class Slot : std::uint8_t {
 std::string_view name(Slot slot) noexcept;
 // Whether a matrix keeps its stored type where weights are quantised: a router's choice is worth more than its bytes.
 bool kept_when_quantised(Slot slot) noexcept;
+// Whether a matrix of this weight is the head: a tied one is made of the embedding.
+bool makes_head(Slot slot) noexcept;
 
 // One weight the model needs. A matrix is [rows, cols] = [outputs, inputs]; a vector has rows = n and cols = 0.
 struct WeightUse {

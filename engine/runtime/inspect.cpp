@@ -46,8 +46,7 @@ WeightForm form_of(const StoredTypes& stored, const WeightForm& form, Slot slot,
   const WeightForm plain{"", stored.bits};
   if (form.quantised()) {
     if (kept_when_quantised(slot)) return plain;
-    const bool others = form.head_bits > 0 && (slot == Slot::head || slot == Slot::embedding);  // or the tied head
-    return others ? WeightForm{"", form.head_bits, form.group, form.scale_bits} : form;
+    return form.head_bits > 0 && makes_head(slot) ? WeightForm{"", form.head_bits, form.group, form.scale_bits} : form;
   }
   if (!form.native()) return form;
   if (!in_blocks(stored, slot)) return plain;

@@ -16,8 +16,7 @@ struct Quantisation {
   std::string_view name;
   kernels::WeightType matrices, head;
 
-  // A tied head is a matrix made of the embedding's numbers.
-  kernels::WeightType type_of(Slot slot) const { return slot == Slot::head || slot == Slot::embedding ? head : matrices; }
+  kernels::WeightType type_of(Slot slot) const { return makes_head(slot) ? head : matrices; }
 };
 inline constexpr Quantisation kQuantisations[] = {
     {"q8", kernels::WeightType::q8, kernels::WeightType::q8},

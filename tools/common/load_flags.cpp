@@ -15,7 +15,7 @@ constexpr const char* kWeightsHelp =
     "too, in q4h8 to 8 bits; "
     "not routers, norms, embeddings)";
 constexpr const char* kComputeHelp =
-    "Arithmetic of the matrix products (default: f32 for native weights, int8 for q8 and q4)";
+    "Arithmetic of the matrix products (default: f32 for native weights, int8 for quantised ones)";
 constexpr const char* kCacheHelp =
     "What keys and values are kept as; auto: f32 where products compute in f32, else bf16";
 
