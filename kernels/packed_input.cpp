@@ -15,10 +15,11 @@ void PackedInput::bind(const KernelTable& table, Compute compute, const float* x
   all_.compute = compute;
   all_.rows = rows;
   all_.cols = cols;
-  borrowed_ = compute == Compute::f32 && rows == 1;
+  borrowed_ = compute == Compute::f32 && (rows == 1 || (source == nullptr && ldx % kBlockK != 0));
   if (borrowed_) {
     all_.data = reinterpret_cast<const std::byte*>(this->source(0));
-    all_.row_bytes = all_.block_stride = kBlockK * static_cast<std::int64_t>(sizeof(float));
+    all_.row_bytes = ldx * static_cast<std::int64_t>(sizeof(float));
+    all_.block_stride = kBlockK * static_cast<std::int64_t>(sizeof(float));
     return;
   }
   const std::int64_t blocks = (cols + kBlockK - 1) / kBlockK;

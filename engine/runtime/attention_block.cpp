@@ -34,8 +34,8 @@ void Executor::Pass::attention(std::int32_t index) {
   }
   const AttentionSpec& a = layer.attention;
   float* branch = branch_or_residual(!layer.post_attention_norm);
-  const std::int64_t mixed = std::int64_t{a.heads} * a.value_dim;
-  ops_.matmul(w.attention.out, mixed_.get(0), mixed, rows_, branch, spec_.hidden, into(branch, w.attention.out_bias));
+  const Rows mixed = spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim);
+  ops_.matmul(w.attention.out, mixed.data, mixed.stride, rows_, branch, spec_.hidden, into(branch, w.attention.out_bias));
   tally_matrix(Component::attn_proj, w.attention.out, a.o_bias);
   count_attention(index);
   residual(layer.post_attention_norm, w.post_attention_norm, branch);
@@ -44,12 +44,11 @@ void Executor::Pass::attention(std::int32_t index) {
 // in = W_in norm(x): [rows, q | k | v] or the latent counterparts.
 void Executor::Pass::project(const LayerSpec& layer, const LayerWeights& w) {
   const std::int64_t hidden = spec_.hidden;
-  float* normed = norm_.get(rows_ * hidden);
-  const float* x = x_.get(0);
-  ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(layer.input_norm, w.input_norm, x + r * hidden, hidden, normed + r * hidden); });
+  const Rows x = residual_stream(), normed = spread(norm_, rows_, hidden);
+  ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(layer.input_norm, w.input_norm, x[r], hidden, normed[r]); });
   tally_norm(layer.input_norm, hidden);
   const std::int64_t width = w.attention.in.rows();
-  ops_.matmul(w.attention.in, normed, hidden, rows_, in_.get(rows_ * width), width, with_bias(w.attention.in_bias));
+  ops_.matmul(w.attention.in, normed.data, normed.stride, rows_, in_.get(rows_ * width), width, with_bias(w.attention.in_bias));
   tally_matrix(Component::attn_proj, w.attention.in);
 }
 
@@ -112,8 +111,8 @@ void Executor::Pass::grouped_attention(std::int32_t index) {
   float* in = in_.get(0);
   ops_.for_rows(rows_, [&](std::int64_t r) { finish_row(a, w, place, spans_[row_span_[r]], r, in + r * width); });
   lap(Component::elementwise);
-  const std::int64_t mixed = std::int64_t{a.heads} * a.value_dim;
-  attend(index, in, width, mixed_.get(rows_ * mixed), mixed);
+  const Rows mixed = spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim);
+  attend(index, in, width, mixed.data, mixed.stride);
 }
 
 // Sorts the spans by the blocks they hold: sequences that share a prefix become neighbours.

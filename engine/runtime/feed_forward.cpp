@@ -12,11 +12,10 @@ void Executor::Pass::feed_forward(std::int32_t index) {
   const LayerSpec& layer = spec_.layers[index];
   const LayerWeights& w = model_.layers[index];
   const std::int64_t hidden = spec_.hidden;
-  const float* x = x_.get(0);
-  float* normed = norm_.get(rows_ * hidden);
+  const Rows x = residual_stream(), normed = spread(norm_, rows_, hidden);
   float* branch = branch_or_residual(layer.dense && !layer.experts && !layer.shared && !layer.post_ff_norm);
-  const auto norm_rows = [&](const NormSpec& spec, const Vector& weight, const float* from, float* to) {
-    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec, weight, from + r * hidden, hidden, to + r * hidden); });
+  const auto norm_rows = [&](const NormSpec& spec, const Vector& weight, Rows from, Rows to) {
+    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec, weight, from[r], hidden, to[r]); });
     tally_norm(spec, hidden);
   };
   const auto add_branch = [&](const float* other) {
@@ -32,10 +31,10 @@ void Executor::Pass::feed_forward(std::int32_t index) {
   }
   if (layer.dense && layer.experts) {
     float* second = branch2_.get(rows_ * hidden);
-    if (layer.dense_out_norm) norm_rows(*layer.dense_out_norm, w.dense_out_norm, branch, branch);
+    if (layer.dense_out_norm) norm_rows(*layer.dense_out_norm, w.dense_out_norm, {branch, hidden}, {branch, hidden});
     if (layer.experts_in_norm) norm_rows(*layer.experts_in_norm, w.experts_in_norm, x, normed);
     experts(index, normed, layer.experts->router.own_input ? x : normed, second);
-    if (layer.experts_out_norm) norm_rows(*layer.experts_out_norm, w.experts_out_norm, second, second);
+    if (layer.experts_out_norm) norm_rows(*layer.experts_out_norm, w.experts_out_norm, {second, hidden}, {second, hidden});
     add_branch(second);
     tally(Component::elementwise, 0, hidden);
   } else if (layer.experts) {
@@ -50,20 +49,19 @@ void Executor::Pass::feed_forward(std::int32_t index) {
 }
 
 // out = W_down(act(W_gate x) * W_up x), added where out is the residual stream; x and out [rows, H].
-void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const float* x,
+void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, Rows x,
                            std::int64_t rows, float* out) {
   const kernels::Epilogue gate_up = gated_epilogue(act, w.gate_up_bias), down = into(out, w.down_bias);
   const auto run_rows = [&](std::int64_t first, std::int64_t count) {
-    float* hidden = hidden_.get(count * width);
-    const std::int64_t at = first * spec_.hidden;
-    ops_.matmul(w.gate_up, x + at, spec_.hidden, count, hidden, width, gate_up);
-    ops_.matmul(w.down, hidden, width, count, out + at, spec_.hidden, from_row(down, first));
+    const Rows inner = spread(hidden_, count, width);
+    ops_.matmul(w.gate_up, x[first], x.stride, count, inner.data, inner.stride, gate_up);
+    ops_.matmul(w.down, inner.data, inner.stride, count, out + first * spec_.hidden, spec_.hidden, from_row(down, first));
   };
   if (w.gate_up.is_unpacked()) return run_rows(0, rows);
   Ops::for_row_blocks(rows, run_rows);
 }
 
-void Executor::Pass::shared_expert(std::int32_t index, const float* x, float* out) {
+void Executor::Pass::shared_expert(std::int32_t index, Rows x, float* out) {
   const SharedExpertSpec& s = *spec_.layers[index].shared;
   const LayerWeights& w = model_.layers[index];
   gated(w.shared, s.activation, s.width, x, rows_, out);
@@ -73,7 +71,7 @@ void Executor::Pass::shared_expert(std::int32_t index, const float* x, float* ou
   tally(Component::shared_expert, 0, activation_flops(s.activation, s.width) + std::uint64_t(spec_.hidden) * (s.gated ? 2 : 1) + (s.gated ? 3 : 0));
   if (!s.gated) return;
   float* gate = router_.get(rows_);
-  ops_.matmul_f32(w.shared_expert_gate, x, spec_.hidden, rows_, gate, 1);
+  ops_.matmul_f32(w.shared_expert_gate, x.data, x.stride, rows_, gate, 1);
   ops_.table().sigmoid(gate, rows_, gate);
   ops_.for_rows(rows_, [&](std::int64_t r) {
     ops_.table().scale(out + r * spec_.hidden, gate[r], spec_.hidden, out + r * spec_.hidden);
@@ -82,17 +80,17 @@ void Executor::Pass::shared_expert(std::int32_t index, const float* x, float* ou
 }
 
 // Fills chosen_ and chosen_weights_ for every row.
-void Executor::Pass::choose_experts(std::int32_t index, const float* router_in) {
+void Executor::Pass::choose_experts(std::int32_t index, Rows router_in) {
   const RouterSpec& r = spec_.layers[index].experts->router;
   const LayerWeights& w = model_.layers[index];
   const std::int64_t hidden = spec_.hidden, count = r.experts, k = r.top_k;
   if (r.own_input) {
     // norm(residual) * scale * H^-1/2
-    float* own = expert_in_.get(rows_ * hidden);
+    const Rows own = spread(expert_in_, rows_, hidden);
     const float factor = 1.0F / std::sqrt(static_cast<float>(hidden));
     ops_.for_rows(rows_, [&](std::int64_t row) {
-      float* y = own + row * hidden;
-      ops_.norm(r.input_norm, {}, router_in + row * hidden, hidden, y);
+      float* y = own[row];
+      ops_.norm(r.input_norm, {}, router_in[row], hidden, y);
       for (std::int64_t i = 0; i < hidden; ++i) y[i] = y[i] * w.router_scale[i] * factor;
     });
     tally_norm(r.input_norm, hidden);
@@ -101,7 +99,7 @@ void Executor::Pass::choose_experts(std::int32_t index, const float* router_in) 
   }
   float* logits = router_.get(rows_ * count);
   float* choice = choice_.get(rows_ * count);
-  ops_.matmul_f32(w.router, router_in, hidden, rows_, logits, count);
+  ops_.matmul_f32(w.router, router_in.data, router_in.stride, rows_, logits, count);
   tally_matrix(Component::router, w.router);
   tally(Component::router, 0, routing_flops(r));
   chosen_.resize(rows_ * k);
@@ -115,7 +113,7 @@ void Executor::Pass::choose_experts(std::int32_t index, const float* router_in) 
 }
 
 // out[row] = sum over its chosen experts, ascending, of weight * expert(x[row]).
-void Executor::Pass::experts(std::int32_t index, const float* x, const float* router_in, float* out) {
+void Executor::Pass::experts(std::int32_t index, Rows x, Rows router_in, float* out) {
   const ExpertsSpec& e = *spec_.layers[index].experts;
   const LayerWeights& w = model_.layers[index];
   const std::int64_t hidden = spec_.hidden, k = e.router.top_k;
@@ -144,10 +142,10 @@ void Executor::Pass::experts(std::int32_t index, const float* x, const float* ro
     gate_up.push_back({&expert.gate_up, first, count, gated_epilogue(e.activation, expert.gate_up_bias)});
     down.push_back({&expert.down, first, count, with_bias(expert.down_bias)});
   }
-  float* inner = hidden_.get(rows_ * k * e.width);
+  const Rows inner = spread(hidden_, rows_ * k, e.width);
   float* results = expert_out_.get(rows_ * k * hidden);
-  ops_.matmul_parts(gate_up, x, hidden, rows_ * k, sorted_rows_.data(), inner, e.width);
-  ops_.matmul_parts(down, inner, e.width, rows_ * k, nullptr, results, hidden);
+  ops_.matmul_parts(gate_up, x.data, x.stride, rows_ * k, sorted_rows_.data(), inner.data, inner.stride);
+  ops_.matmul_parts(down, inner.data, inner.stride, rows_ * k, nullptr, results, hidden);
   ops_.for_rows(rows_, [&](std::int64_t row) {
     float* sum = out + row * hidden;
     for (std::int64_t j = 0; j < k; ++j) {

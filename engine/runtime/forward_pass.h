@@ -28,6 +28,13 @@ class Buffer {
   std::vector<float> data_;
 };
 
+// Rows of numbers that one product writes and the next one reads.
+struct Rows {
+  float* data;
+  std::int64_t stride;  // floats
+  float* operator[](std::int64_t row) const { return data + row * stride; }
+};
+
 class Executor::Pass {
  public:
   Pass(const Model& model, const KvLayout& layout, const kernels::KernelTable& table, kernels::ThreadTeam& team,
@@ -51,6 +58,12 @@ class Executor::Pass {
   void keep_wanted_rows();
   std::span<const float> head();
   void layer_input(std::int32_t index);
+  // Rows at a distance that suits products.
+  static Rows spread(Buffer& buffer, std::int64_t rows, std::int64_t cols) {
+    const std::int64_t stride = kernels::spread_stride(cols);
+    return {buffer.get(rows * stride), stride};
+  }
+  Rows residual_stream() { return {x_.get(0), spec_.hidden}; }
   // Where a branch's last product goes: a buffer, or the residual stream itself where nothing stands between them.
   float* branch_or_residual(bool direct) { return direct ? x_.get(0) : branch_.get(rows_ * spec_.hidden); }
   kernels::Epilogue into(const float* branch, const Vector& bias);
@@ -72,11 +85,10 @@ class Executor::Pass {
 
   // feed_forward.cpp
   void feed_forward(std::int32_t index);
-  void gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const float* x, std::int64_t rows,
-             float* out);
-  void experts(std::int32_t index, const float* x, const float* router_in, float* out);
-  void shared_expert(std::int32_t index, const float* x, float* out);
-  void choose_experts(std::int32_t index, const float* router_in);
+  void gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, Rows x, std::int64_t rows, float* out);
+  void experts(std::int32_t index, Rows x, Rows router_in, float* out);
+  void shared_expert(std::int32_t index, Rows x, float* out);
+  void choose_experts(std::int32_t index, Rows router_in);
 
   // cost_tally.cpp: FLOPs a row, and bytes that are read once however many rows there are. Each call, like lap(), also
   // ends a step of the profile: the time since the last one goes to the component.

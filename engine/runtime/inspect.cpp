@@ -152,12 +152,18 @@ class PassBuffers {
   }
 
   std::int64_t numbers() const { return all_rows_ * branches_ * hidden_ + in_ + mixed_ + latent_ + inner_ + gate_up_ + routed_ + fixed_; }
-  std::int64_t prepared() const { return prepared_; }          // inputs of one product
-  std::int64_t prepared_f32() const { return prepared_f32_; }  // of one that is in f32 whatever the others are in
+  // Inputs of one product, and of one in f32, which reads most where they lie.
+  std::int64_t prepared() const { return prepared_; }
+  std::int64_t prepared_f32() const { return prepared_f32_; }
 
  private:
   static void widen(std::int64_t& buffer, std::int64_t numbers) { buffer = std::max(buffer, numbers); }
-  void prepare(std::int64_t cols) { widen(prepared_, Ops::block_rows(rows_) * cols); }
+  void prepare(std::int64_t cols, std::int64_t stride) {
+    const std::int64_t numbers = Ops::block_rows(rows_) * cols;
+    widen(prepared_, numbers);
+    if (stride % kernels::kBlockK == 0) widen(prepared_f32_, numbers);
+  }
+  void prepare(std::int64_t cols) { prepare(cols, kernels::spread_stride(cols)); }
 
   void widen(const AttentionSpec& a) {
     const std::int64_t heads = a.heads, queries = heads * a.key_dim, mixed = heads * a.value_dim;
@@ -183,6 +189,7 @@ class PassBuffers {
     if (layer.dense) gated(layer.dense->width);
     if (layer.shared) gated(layer.shared->width);
     // A dense layer without norms behind its branches adds them to the stream as they are made.
+    if (layer.layer_input) prepare(hidden_, hidden_);  // of the stream itself
     if (layer.post_attention_norm || layer.post_ff_norm || layer.layer_input || layer.experts) widen(branches_, 3);
     if (layer.shared || (layer.dense && layer.experts)) widen(branches_, 4);
     if (!layer.experts) return;
@@ -190,7 +197,7 @@ class PassBuffers {
     const std::int64_t k = r.top_k, width = layer.experts->width;
     widen(inner_, rows_ * k * width);
     widen(prepared_, rows_ * k * std::max(hidden_, width));
-    widen(prepared_f32_, rows_ * hidden_);
+    widen(prepared_f32_, rows_ * k * hidden_);  // gathered
     // What the experts give, logits and scores, choices and their order, and Gemma 4's input of the router.
     widen(routed_, rows_ * (k * hidden_ + 2 * std::int64_t{r.experts} + 4 * k + (r.own_input ? hidden_ : 0)));
   }
@@ -233,10 +240,11 @@ std::int64_t pass_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compu
   const PassBuffers buffers(spec, rows);
   const std::int64_t n = buffers.prepared();
   // Inputs as products read them: numbers, or a byte each and a group's scale and starts.
-  const std::int64_t prepared = compute == kernels::Compute::int8 ? n + n / kernels::kQuantGroup * 12
-                                                                  : n * (compute == kernels::Compute::bf16 ? 2 : 4);
   constexpr std::int64_t kFloat = sizeof(float);
-  return buffers.numbers() * kFloat + std::max(prepared, buffers.prepared_f32() * kFloat) + kScratchBytes;
+  const std::int64_t prepared = compute == kernels::Compute::int8   ? n + n / kernels::kQuantGroup * 12
+                                : compute == kernels::Compute::bf16 ? n * 2
+                                                                    : buffers.prepared_f32() * kFloat;
+  return buffers.numbers() * kFloat + prepared + kScratchBytes;
 }
 
 }  // namespace

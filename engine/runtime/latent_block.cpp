@@ -52,10 +52,9 @@ void Executor::Pass::latent_attention(std::int32_t index) {
   const std::int64_t mixed_stride = std::int64_t{a.heads} * a.kv_rank;
   float* mixed = hidden_.get(rows_ * mixed_stride);
   attend(index, latent_q, latent_stride, mixed, mixed_stride);
-  const std::int64_t out_stride = std::int64_t{a.heads} * a.value_dim;
-  float* out = mixed_.get(rows_ * out_stride);
+  const Rows out = spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim);
   ops_.for_tasks(a.heads, [&](std::int64_t h, int) {
-    ops_.matmul_here(w.value_up[h], mixed + h * a.kv_rank, mixed_stride, rows_, out + h * a.value_dim, out_stride);
+    ops_.matmul_here(w.value_up[h], mixed + h * a.kv_rank, mixed_stride, rows_, out.data + h * a.value_dim, out.stride);
   });
 
   for (std::int32_t h = 0; h < a.heads; ++h) {

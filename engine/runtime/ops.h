@@ -46,7 +46,7 @@ class Ops {
   void matmul_here(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
                    std::int64_t ldy) const;
 
-  static constexpr std::int64_t kRowsTogether = 192;
+  static constexpr std::int64_t kRowsTogether = 224;
   // f(first, count) for runs of rows of nearly equal size, few enough that the numbers between two products
   // of a layer stay in the second-level cache. The first run is a longest one: buffers do not grow on the way.
   template <class F>

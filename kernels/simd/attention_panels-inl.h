@@ -46,23 +46,6 @@ constexpr int panel_tiles(int rows, int most) {
 template <int MR, int T>
 using Sums = Vec[T][MR];
 
-// Rows of inputs that advance together. A pointer for each four of them keeps the addresses in few registers.
-template <typename T, int MR>
-struct PanelRows {
-  const T* base[(MR + 3) / 4];
-  std::int64_t stride;
-
-  PanelRows(const T* x, std::int64_t ldx) : stride(ldx) {
-    MOE_UNROLL
-    for (int i = 0; i < (MR + 3) / 4; ++i) base[i] = x + 4 * i * ldx;
-  }
-  const T* row(int r) const { return base[r / 4] + (r % 4) * stride; }
-  void advance(std::int64_t n) {
-    MOE_UNROLL
-    for (int i = 0; i < (MR + 3) / 4; ++i) base[i] += n;
-  }
-};
-
 // sums[t][r] <- fma(w[t], x[r][at], sums[t][r]).
 template <int MR, int T>
 inline __attribute__((always_inline)) void add_products(Sums<MR, T>& sums, Vec (&w)[T],

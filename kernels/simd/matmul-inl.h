@@ -16,6 +16,7 @@ struct MicroArgs {
   const std::byte* weights;
   std::int64_t tile_stride;
   const std::byte* x;
+  std::int64_t row_bytes;       // from row to row of x
   std::int64_t block_stride;    // bytes from one block of x to the next
   const InputGroups* groups;    // int8 alone
   std::int64_t group_stride;    // from one block's to the next one's
@@ -32,6 +33,23 @@ struct MicroArgs {
   bool whole;  // all of K, of all rows
 };
 using Micro = void (*)(const MicroArgs&);
+
+// Rows of inputs that advance together. A pointer for each four of them keeps the addresses in few registers.
+template <typename T, int MR>
+struct PanelRows {
+  const T* base[(MR + 3) / 4];
+  std::int64_t stride;
+
+  PanelRows(const T* x, std::int64_t ldx) : stride(ldx) {
+    MOE_UNROLL
+    for (int i = 0; i < (MR + 3) / 4; ++i) base[i] = x + 4 * i * ldx;
+  }
+  const T* row(int r) const { return base[r / 4] + (r % 4) * stride; }
+  void advance(std::int64_t n) {
+    MOE_UNROLL
+    for (int i = 0; i < (MR + 3) / 4; ++i) base[i] += n;
+  }
+};
 
 // Calls f with one block of K after the other; a block of a tile takes `bytes`.
 template <typename F>
@@ -300,6 +318,7 @@ class Product {
     args.first = k == 0;
     args.whole = count == w_.cols() && panels_ == 1;
     args.sum_stride = rows_ * kLanes;
+    args.row_bytes = x_.row_bytes;
     args.block_stride = x_.block_stride;
     args.next_stride = w_.tile_bytes();
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps

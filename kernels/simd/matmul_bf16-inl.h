@@ -69,7 +69,7 @@ void widen_pairs(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::
   }
 }
 
-constexpr std::int64_t kBf16Rows = 192;  // 192 x 256 x 2 bytes of x
+constexpr std::int64_t kBf16Rows = 224;  // 224 x 256 x 2 bytes of x
 
 constexpr Family kBf16Family = {
     kMicros<Bf16Kernel>, {}, 0, float_offset<WeightType::bf16>, nullptr, kBf16Rows};

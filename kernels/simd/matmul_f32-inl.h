@@ -33,10 +33,10 @@ struct Weights<WeightType::bf16> {
   }
 };
 
-// sums[t][r] += w * x for one k of every tile and row. Where the registers allow it every number is loaded
+// sums[t][r] += w * x[r][at] for every tile and row. Where the registers allow it every number is loaded
 // once.
 template <int MR, int T, typename LoadWeights>
-inline __attribute__((always_inline)) void step(Vec (&sums)[T][MR], const float* x, std::int64_t ldx,
+inline __attribute__((always_inline)) void step(Vec (&sums)[T][MR], const PanelRows<float, MR>& x, int at,
                                                 LoadWeights load_weights) {
   if constexpr (T > 1 && MR > 1 && T * MR + T + 1 <= kVecs) {
     Vec w[T];
@@ -47,7 +47,7 @@ inline __attribute__((always_inline)) void step(Vec (&sums)[T][MR], const float*
     }
     MOE_UNROLL
     for (int r = 0; r < MR; ++r) {
-      Vec input = set1(x[r * ldx]);
+      Vec input = set1(x.row(r)[at]);
       keep_order(input);
       MOE_UNROLL
       for (int t = 0; t < T; ++t) {
@@ -62,7 +62,7 @@ inline __attribute__((always_inline)) void step(Vec (&sums)[T][MR], const float*
       if constexpr (MR > 1) keep_order(w);  // else each use would load it again
       MOE_UNROLL
       for (int r = 0; r < MR; ++r) {
-        sums[t][r] = fma(w, set1(x[r * ldx]), sums[t][r]);
+        sums[t][r] = fma(w, set1(x.row(r)[at]), sums[t][r]);
         keep_order(sums[t][r]);
       }
     }
@@ -101,19 +101,19 @@ struct F32Kernels {
       clear(sums);
       const std::byte* weights = args.weights;
       const std::int64_t stride = args.tile_stride;
-      const float* x = reinterpret_cast<const float*>(args.x);
+      PanelRows<float, MR> x(reinterpret_cast<const float*>(args.x), args.row_bytes / 4);
       NextWeights<MR, T> next(args, kBlockK / 2);
       for (std::int64_t pair = args.count / 2; pair > 0; --pair) {
         MOE_UNROLL
         for (int t = 0; t < T; ++t) fetch_ahead<MR>(weights + t * stride, 2 * kLanes * Weights<W>::kBytes);
         next.fetch();
-        step<MR, T>(sums, x, kBlockK, [&](int t) { return Weights<W>::even(weights + t * stride); });
-        step<MR, T>(sums, x + 1, kBlockK, [&](int t) { return Weights<W>::odd(weights + t * stride); });
-        x += 2;
+        step<MR, T>(sums, x, 0, [&](int t) { return Weights<W>::even(weights + t * stride); });
+        step<MR, T>(sums, x, 1, [&](int t) { return Weights<W>::odd(weights + t * stride); });
+        x.advance(2);
         weights += 2 * kLanes * Weights<W>::kBytes;
       }
       if (args.count % 2 != 0) {
-        step<MR, T>(sums, x, kBlockK, [&](int t) { return Weights<W>::even(weights + t * stride); });
+        step<MR, T>(sums, x, 0, [&](int t) { return Weights<W>::even(weights + t * stride); });
       }
       add_block(args, sums);
     }
@@ -158,7 +158,7 @@ void widen_quants(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std:
 
 constexpr std::int64_t kFloatBlock = kBlockK * kLanes * 4;
 // 96 x 256 floats of x: a fifth of the smallest L2 we care for, which processors with AVX-512 double.
-constexpr std::int64_t kFloatRows = kVecs == 32 ? 192 : 96;
+constexpr std::int64_t kFloatRows = kVecs == 32 ? 224 : 96;
 // Widening in registers takes two operations a pair of k and tile. Where few multiply-adds share them, or many rows
 // the widened block, it is widened once for all: 512 rows gain 3 % with microkernels of 14 rows, 32 would lose 9 %.
 constexpr std::int64_t kFloatPanels = kMicroRows <= 6 ? 2 : 7;

@@ -2,6 +2,7 @@
 // against the scalar table where the contract says so.
 #include <algorithm>
 #include <functional>
+#include <limits>
 
 #include "kernels/thread_team.h"
 #include "tests/kernels/support.h"
@@ -192,6 +193,32 @@ TEST(Matmul, PartsOfAnInputAndRowsTakenFromElsewhere) {
       }
     }
   });
+}
+
+// In f32 rows at a stride that suits are read in place, others from a copy.
+TEST(Matmul, RowsReadWhereTheyLieGiveTheBitsOfCopies) {
+  const std::int64_t n = 45, k = 512, stride = spread_stride(k);
+  ASSERT_NE(stride, k);
+  ASSERT_EQ(spread_stride(k + 3), k + 3);
+  for (const std::int64_t rows : {2, 17, 230}) {
+    const std::vector<float> x = random_floats(static_cast<std::size_t>(rows * k), 31);
+    std::vector<float> spread(static_cast<std::size_t>(rows * stride), std::numeric_limits<float>::quiet_NaN());
+    for (std::int64_t r = 0; r < rows; ++r) std::copy_n(&x[r * k], k, &spread[r * stride]);
+    for (const WeightType type : {WeightType::f32, WeightType::bf16, WeightType::f16}) {
+      const PackedMatrix w = random_matrix(type, n, k, 32);
+      for (const KernelTable* table : all_tables()) {
+        PackedInput copied, in_place;
+        copied.bind(*table, Compute::f32, x.data(), k, rows, k);
+        in_place.bind(*table, Compute::f32, spread.data(), stride, rows, k);
+        ASSERT_FALSE(copied.borrowed());
+        ASSERT_TRUE(in_place.borrowed());
+        table->prepare(in_place, 0, rows);
+        std::vector<float> y(static_cast<std::size_t>(rows * n));
+        table->matmul(w, in_place.all(), {}, y.data(), n, 0, n);
+        EXPECT_TRUE(same_bits(multiply(*table, w, x, rows), y)) << text(*table, type, Compute::f32) << " rows " << rows;
+      }
+    }
+  }
 }
 
 TEST(Matmul, EpiloguesAreTheSeparateStepsToTheBit) {
