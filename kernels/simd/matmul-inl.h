@@ -16,7 +16,7 @@ struct MicroArgs {
   const std::byte* weights;
   std::int64_t tile_stride;
   const std::byte* x;
-  std::int64_t row_bytes;       // from row to row of x
+  std::int64_t row_bytes;       // from row to row of x; f32 alone, for other inputs are always packed
   std::int64_t block_stride;    // bytes from one block of x to the next
   const InputGroups* groups;    // int8 alone
   std::int64_t group_stride;    // from one block's to the next one's

@@ -157,7 +157,7 @@ void widen_quants(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std:
 }
 
 constexpr std::int64_t kFloatBlock = kBlockK * kLanes * 4;
-// 96 x 256 floats of x: a fifth of the smallest L2 we care for, which processors with AVX-512 double.
+// x takes 96 x 256 floats, a fifth of the smallest L2 we care for; processors with AVX-512 have one at least twice as large.
 constexpr std::int64_t kFloatRows = kVecs == 32 ? 224 : 96;
 // Widening in registers takes two operations a pair of k and tile. Where few multiply-adds share them, or many rows
 // the widened block, it is widened once for all: 512 rows gain 3 % with microkernels of 14 rows, 32 would lose 9 %.
