@@ -32,13 +32,25 @@ std::int64_t wanted_rows(const Feed& feed) {
 
 }  // namespace
 
-Executor::Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options)
+Executor::Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options,
+                   std::shared_ptr<KvPool> pool)
     : model_(std::move(model)),
       team_(team),
+      options_(options),
       table_(options.kernels != nullptr ? *options.kernels : kernels::select_kernels()),
-      pool_(std::make_shared<KvPool>(KvLayout(model_->spec(), options.kv_type), options.kv_budget_bytes)),
-      rope_length_(options.rope_length),
+      pool_(std::move(pool)),
       pass_(std::make_unique<Pass>(*model_, pool_->layout(), table_, team, options)) {}
+
+Executor::Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options)
+    : Executor(model, team, options, std::make_shared<KvPool>(KvLayout(model->spec(), options.kv_type), options.kv_budget_bytes)) {}
+
+Executor::Executor(const Executor& like, kernels::ThreadTeam& team)
+    : Executor(like.model_, team, [&] {
+        Options options = like.options_;
+        options.routing = nullptr;
+        options.profile = nullptr;
+        return options;
+      }(), like.pool_) {}
 
 Executor::~Executor() = default;
 
@@ -63,7 +75,7 @@ std::span<const float> Executor::forward(std::span<const Feed> feeds, CostMeter*
 
 Sequence Executor::new_sequence() const {
   Sequence sequence(pool_);
-  sequence.expect_length(rope_length_);
+  sequence.expect_length(options_.rope_length);
   return sequence;
 }
 

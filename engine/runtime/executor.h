@@ -42,6 +42,9 @@ class Executor {
   // `team` must outlive the executor.
   Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options);
   Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team) : Executor(std::move(model), team, Options()) {}
+  // Another one of the same model, kernels and computation for sequences of the first, which must outlive it. Tells nobody of
+  // routing and times.
+  Executor(const Executor& like, kernels::ThreadTeam& team);
   ~Executor();
 
   Sequence new_sequence() const;
@@ -61,11 +64,13 @@ class Executor {
   class Pass;
   void recompute_if_regime_changes(const Feed& feed, CostMeter* executed);
 
+  Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options, std::shared_ptr<KvPool> pool);
+
   std::shared_ptr<const Model> model_;
   kernels::ThreadTeam& team_;
+  const Options options_;
   const kernels::KernelTable& table_;
   std::shared_ptr<KvPool> pool_;
-  std::int32_t rope_length_;
   std::unique_ptr<Pass> pass_;  // keeps its buffers from call to call
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 #include "engine/base/error.h"
 #include "engine/runtime/huge_arena.h"
@@ -57,20 +58,39 @@ struct KvPool::Shelf {
     std::vector<std::byte*> free;
     std::vector<HugeArena> regions;  // the last one may have blocks left
   };
+  mutable std::mutex mutex;
   std::size_t budget = 0, used = 0, peak = 0;
   std::vector<Stock> stocks;  // [group]
 
-  std::byte* take(Stock& stock, std::size_t bytes) const {
+  std::byte* take(std::int32_t group, std::size_t bytes) {
+    const std::scoped_lock lock(mutex);
+    if (bytes > budget - std::min(used, budget)) {
+      throw Error(ErrorKind::limit, Fault{"", "key/value cache", fmt::format("at most {} bytes", budget),
+                                          fmt::format("a need of {}", used + bytes)});
+    }
+    std::byte* const block = find(stocks[group], std::int64_t(bytes));
+    used += bytes;
+    peak = std::max(peak, used);
+    return block;
+  }
+
+  void give_back(std::int32_t group, std::byte* block, std::size_t bytes) {
+    const std::scoped_lock lock(mutex);
+    used -= bytes;
+    stocks[group].free.push_back(block);
+  }
+
+ private:
+  static std::byte* find(Stock& stock, std::int64_t bytes) {
     if (!stock.free.empty()) {
       std::byte* const block = stock.free.back();
       stock.free.pop_back();
       return block;
     }
-    const auto size = static_cast<std::int64_t>(bytes);
-    if (stock.regions.empty() || stock.regions.back().left() < size) {
-      stock.regions.emplace_back(blocks_of_region(size) * size, "memory for keys and values");
+    if (stock.regions.empty() || stock.regions.back().left() < bytes) {
+      stock.regions.emplace_back(blocks_of_region(bytes) * bytes, "memory for keys and values");
     }
-    return stock.regions.back().take(size);
+    return stock.regions.back().take(bytes);
   }
 };
 
@@ -80,23 +100,19 @@ KvPool::KvPool(const KvLayout& layout, std::size_t budget_bytes) : layout_(layou
 }
 KvPool::~KvPool() = default;
 
-std::size_t KvPool::bytes_in_use() const { return shelf_->used; }
-std::size_t KvPool::peak_bytes() const { return shelf_->peak; }
+std::size_t KvPool::bytes_in_use() const {
+  const std::scoped_lock lock(shelf_->mutex);
+  return shelf_->used;
+}
+std::size_t KvPool::peak_bytes() const {
+  const std::scoped_lock lock(shelf_->mutex);
+  return shelf_->peak;
+}
 std::size_t KvPool::budget() const { return shelf_->budget; }
 
 KvPool::Block KvPool::take(std::int32_t group) {
   const std::size_t bytes = layout_.groups()[group].block_bytes;
-  if (bytes > shelf_->budget - std::min(shelf_->used, shelf_->budget)) {
-    throw Error(ErrorKind::limit, Fault{"", "key/value cache", fmt::format("at most {} bytes", shelf_->budget),
-                                        fmt::format("a need of {}", shelf_->used + bytes)});
-  }
-  std::byte* const memory = shelf_->take(shelf_->stocks[group], bytes);
-  shelf_->used += bytes;
-  shelf_->peak = std::max(shelf_->peak, shelf_->used);
-  return Block(memory, [shelf = shelf_, group, bytes](std::byte* p) {
-    shelf->used -= bytes;
-    shelf->stocks[group].free.push_back(p);
-  });
+  return Block(shelf_->take(group, bytes), [shelf = shelf_, group, bytes](std::byte* p) { shelf->give_back(group, p, bytes); });
 }
 
 KvCache::KvCache(std::shared_ptr<KvPool> pool)

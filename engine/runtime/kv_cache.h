@@ -46,7 +46,7 @@ class KvLayout {
 // What the pool takes from the system for so many blocks: regions on huge pages.
 std::int64_t kv_region_bytes(std::int64_t block_bytes, std::int64_t blocks);
 
-// Hands out blocks within a budget and keeps freed ones for reuse. Not thread-safe.
+// Hands out blocks within a budget and keeps freed ones for reuse. Thread-safe, as is giving blocks back.
 class KvPool {
  public:
   KvPool(const KvLayout& layout, std::size_t budget_bytes);

@@ -13,6 +13,8 @@ namespace moe::eval {
 struct BatchOptions {
   bool share_prefix = true;    // across jobs
   std::size_t sequences = 64;  // items at once; 1: one job after the other
+  // Replies of a thread from which on it writes them alone, with all the weights: with fewer, threads share the reading of them.
+  std::size_t least_own = 32;
   std::int64_t context = 0;    // tokens a sequence may hold; 0: what the model was made for
   std::size_t kv_bytes = 0;    // memory for keys and values: work beyond it waits; 0: no bound
   std::size_t kv_most = 0;     // an item that needs more than this alone is refused; 0: none is

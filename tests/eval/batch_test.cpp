@@ -2,7 +2,9 @@
 // and without a shared prefix; costs equal the closed forms and add up.
 #include <fmt/format.h>
 
+#include <atomic>
 #include <set>
+#include <stdexcept>
 
 #include "engine/model/closed_form.h"
 #include "engine/runtime/generate.h"
@@ -68,9 +70,11 @@ Costs work_of(const ModelSpec& spec, const ScoreJob& job, bool beginnings_once) 
   return work;
 }
 
-BatchOptions options_of(std::size_t sequences, bool share) {
+// least_own 1: every thread writes replies of its own wherever the model allows it.
+BatchOptions options_of(std::size_t sequences, bool share, std::size_t least_own = 1) {
   BatchOptions options;
   options.sequences = sequences;
+  options.least_own = least_own;
   options.share_prefix = share;
   options.interrupted = [] { return false; };
   return options;
@@ -163,7 +167,7 @@ TEST_P(Batch, RepliesEqualOneByOneToTheBitAndCostsAddUp) {
   }
   std::vector<std::string> expected;
   std::vector<std::vector<std::int32_t>> expected_ids;
-  for (const int threads : {1, 2}) {
+  for (const int threads : {1, 2, 3}) {
     kernels::ThreadTeam team(threads);
     Executor executor(model, team);
     if (expected.empty()) {
@@ -231,9 +235,9 @@ TEST_P(Batch, SamplesOfOnePromptShareIt) {
   kernels::ThreadTeam team(2);
   Executor executor(model, team);
   std::vector<JobResult> alone;
-  for (const std::size_t sequences : {1, 3, 64}) {
+  for (const auto& [sequences, least_own] : {std::pair<std::size_t, std::size_t>{1, 64}, {3, 64}, {64, 64}, {3, 1}, {64, 1}, {64, 3}}) {
     const auto results = collect(jobs.size(), [&](const auto& done) {
-      generate_batch(executor, team, jobs, rules, options_of(sequences, true), done);
+      generate_batch(executor, team, jobs, rules, options_of(sequences, true, least_own), done);
     });
     if (alone.empty()) alone = results;
     Costs executed, expected;
@@ -289,6 +293,45 @@ TEST(BatchMemory, AdmitsWorkInsteadOfDying) {
   EXPECT_EQ(free.back().error, "");
   EXPECT_THAT(tight.back().error, HasSubstr("memory for keys and values"));
   EXPECT_LT(small.pool().peak_bytes(), executor.pool().peak_bytes() / 2);
+}
+
+// Threads with replies of their own: memory is shared, an interruption ends all, an error comes out.
+TEST(BatchThreads, ShareMemoryAndEndTogether) {
+  const auto model = model_named("llama-f32");
+  ReplyRules rules;
+  rules.tokenizer = word_tokenizer(model->spec().vocab);
+  std::vector<Job> jobs;
+  for (int j = 0; j < 40; ++j) {
+    GenerateJob job;
+    job.prompt = some_ids(20 + j % 7, j, 100);
+    job.max_tokens = 3 + j % 11;
+    jobs.push_back(job);
+  }
+  kernels::ThreadTeam team(4);
+  Executor executor(model, team);
+  const BatchOptions options = options_of(20, true);
+  const auto free = collect(jobs.size(), [&](const auto& done) { generate_batch(executor, team, jobs, rules, options, done); });
+
+  BatchOptions tight = options;
+  const std::size_t block = KvBudget(executor, {}).need(0, 1);
+  tight.kv_bytes = 6 * block;
+  Executor small(model, team);
+  const auto waited = collect(jobs.size(), [&](const auto& done) { generate_batch(small, team, jobs, rules, tight, done); });
+  for (std::size_t j = 0; j < jobs.size(); ++j) EXPECT_EQ(waited[j].response_tokens, free[j].response_tokens) << j;
+  EXPECT_LE(small.pool().peak_bytes(), tight.kv_bytes + 2 * block) << "and a copied block of two replies at most";
+  EXPECT_EQ(small.pool().bytes_in_use(), 0u);
+
+  std::atomic<int> reported = 0;
+  BatchOptions cut = options;
+  cut.interrupted = [&] { return reported >= 3; };
+  generate_batch(executor, team, jobs, rules, cut, [&](std::size_t, const JobResult&) { ++reported; });
+  EXPECT_GE(reported, 3);
+  EXPECT_LT(reported, 40);
+  EXPECT_EQ(executor.pool().bytes_in_use(), 0u);
+
+  const auto full_disk = [](std::size_t, const JobResult&) { throw std::runtime_error("no space left"); };
+  EXPECT_THROW(generate_batch(executor, team, jobs, rules, options, full_disk), std::runtime_error);
+  EXPECT_EQ(executor.pool().bytes_in_use(), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Batch, ::testing::Values("llama-f32", "qwen3_moe-f32", "gemma3_text-f32", "deepseek_v2-f32"));
