@@ -15,7 +15,7 @@ void PackedInput::bind(const KernelTable& table, Compute compute, const float* x
   all_.compute = compute;
   all_.rows = rows;
   all_.cols = cols;
-  borrowed_ = compute == Compute::f32 && (rows == 1 || (source == nullptr && ldx % kBlockK != 0));
+  borrowed_ = compute == Compute::f32 && (rows == 1 || (source == nullptr && suits_products(ldx)));
   if (borrowed_) {
     all_.data = reinterpret_cast<const std::byte*>(this->source(0));
     all_.row_bytes = ldx * static_cast<std::int64_t>(sizeof(float));

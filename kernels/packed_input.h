@@ -43,13 +43,15 @@ struct InputRows {
   }
 };
 
-// Floats between rows of `cols` floats that products in f32 read where they lie. Rows a whole number of blocks apart would
-// meet in the same few sets of the first-level cache; other distances do.
-constexpr std::int64_t spread_stride(std::int64_t cols) noexcept { return cols % kBlockK == 0 ? cols + kLanes : cols; }
+// Whether products in f32 read rows this many floats apart where they lie. Rows a whole number of blocks apart would meet in
+// the same few sets of the first-level cache.
+constexpr bool suits_products(std::int64_t stride) noexcept { return stride % kBlockK != 0; }
+// Such a distance for rows of `cols` floats.
+constexpr std::int64_t spread_stride(std::int64_t cols) noexcept { return suits_products(cols) ? cols : cols + kLanes; }
 
 // Reusable storage: bind() describes the rows, KernelTable::prepare fills them (disjoint ranges from several
-// threads), rows() hands them to products. In f32 a single row, and consecutive rows at a stride that spread_stride
-// leaves alone, are read where they lie: prepare has nothing to do.
+// threads), rows() hands them to products. In f32 a single row, and consecutive rows at a stride that suits
+// products, are read where they lie: prepare has nothing to do.
 class PackedInput {
  public:
   // Row r is x + source[r] * ldx (source null: r), `cols` floats. x and source must live until the rows are

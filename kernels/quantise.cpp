@@ -59,11 +59,11 @@ void quantise_q8(const WeightGroup& weights, std::uint16_t* scales, QuantGroup& 
   search(weights, kLevels, 3, -127.0F, 127.0F, scales, quants);
 }
 
-// Four bits: the extreme takes the longer, negative end or the shorter one, and may be clipped where that
-// serves the others.
+// Four bits: the extreme takes the longer, negative end or nearly so. Placing it at the shorter end, or clipping it by more,
+// has a smaller squared error but worse predictions (docs/performance.md): the largest weights matter most.
 void quantise_q4(const WeightGroup& weights, std::uint16_t* scales, QuantGroup& quants) noexcept {
-  static constexpr float kLevels[] = {-8.0F, -8.4F, -8.8F, -9.2F, -7.6F, -7.2F, -6.8F, 7.0F, 7.4F, 7.8F};
-  search(weights, kLevels, 10, -8.0F, 7.0F, scales, quants);
+  static constexpr float kLevels[] = {-8.0F, -8.2F, -7.8F, -7.5F};
+  search(weights, kLevels, 4, -8.0F, 7.0F, scales, quants);
 }
 
 std::uint16_t narrow_f16(float value) noexcept {

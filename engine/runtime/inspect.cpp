@@ -161,7 +161,7 @@ class PassBuffers {
   void prepare(std::int64_t cols, std::int64_t stride) {
     const std::int64_t numbers = Ops::block_rows(rows_) * cols;
     widen(prepared_, numbers);
-    if (stride % kernels::kBlockK == 0) widen(prepared_f32_, numbers);
+    if (!kernels::suits_products(stride)) widen(prepared_f32_, numbers);
   }
   void prepare(std::int64_t cols) { prepare(cols, kernels::spread_stride(cols)); }
 

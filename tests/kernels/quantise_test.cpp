@@ -64,7 +64,8 @@ double error_ratio(WeightType type, const StoredMatrix& stored, float level, flo
 TEST(Quantise, TheSearchBeatsTheExtremeAlone) {
   const StoredMatrix stored(WeightType::f32, 64, 1024, 3);
   EXPECT_LT(error_ratio(WeightType::q8, stored, 127.0F, -127.0F, 127.0F), 0.99);
-  EXPECT_LT(error_ratio(WeightType::q4, stored, -8.0F, -8.0F, 7.0F), 0.9);
+  // A search over all scales reaches .9, with worse predictions: the levels are chosen by those (docs/performance.md).
+  EXPECT_LT(error_ratio(WeightType::q4, stored, -8.0F, -8.0F, 7.0F), 0.93);
 }
 
 TEST(Quantise, GroupsThatFitTheGridAreKeptExactly) {
