@@ -42,8 +42,8 @@ class Executor {
   // `team` must outlive the executor.
   Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team, const Options& options);
   Executor(std::shared_ptr<const Model> model, kernels::ThreadTeam& team) : Executor(std::move(model), team, Options()) {}
-  // Another one of the same model, kernels and computation for sequences of the first, which must outlive it. Tells nobody of
-  // routing and times.
+  // Another one of the same model, kernels, computation and pool, for another thread: sequences may go from one to the other.
+  // Tells nobody of routing and times.
   Executor(const Executor& like, kernels::ThreadTeam& team);
   ~Executor();
 

@@ -107,7 +107,8 @@ class Backend {
   // What the routers have chosen; null where nobody asked for it or nothing routes.
   virtual RoutingStats* routing() { return nullptr; }
 
-  // Runs the jobs in whatever order is quickest and calls `done` once for each, from this thread. A job that fails
+  // Runs the jobs in whatever order is quickest and calls `done` once for each, one call at a time, though not always from
+  // this thread; `interrupted` may be called by several threads at once. A job that fails
   // alone (a prompt longer than the context) is reported in its result. Stops early once `interrupted` says so;
   // jobs that are not finished by then are not reported. What `done` throws ends the run.
   virtual void run(std::span<const Job> jobs, const std::function<void(std::size_t index, JobResult result)>& done,

@@ -25,13 +25,11 @@ class ReplyQueue {
   ReplyQueue(Executor& executor, std::span<const Job> jobs, const BatchOptions& options,
              const std::function<void(std::size_t, JobResult)>& done);
 
-  std::size_t size() const { return jobs_.size(); }
   const GenerateJob& job(std::size_t index) const { return std::get<GenerateJob>(jobs_[index]); }
   // The next jobs that ask the same prompt; none when all are taken.
   JobRun take();
 
   SharedPrefix& prefix() { return prefix_; }
-  bool shares() const { return share_; }
   // Bytes that a reply of this job may come to hold, and why it can never run (empty: it can).
   std::size_t need(const GenerateJob& job) const;
   std::string fault_of(const GenerateJob& job, std::size_t need) const;

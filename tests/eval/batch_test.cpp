@@ -167,7 +167,7 @@ TEST_P(Batch, RepliesEqualOneByOneToTheBitAndCostsAddUp) {
   }
   std::vector<std::string> expected;
   std::vector<std::vector<std::int32_t>> expected_ids;
-  for (const int threads : {1, 2, 3}) {
+  for (const auto& [threads, least_own] : {std::pair<int, std::size_t>{1, 1}, {2, 64}, {2, 1}, {3, 1}}) {
     kernels::ThreadTeam team(threads);
     Executor executor(model, team);
     if (expected.empty()) {
@@ -190,7 +190,7 @@ TEST_P(Batch, RepliesEqualOneByOneToTheBitAndCostsAddUp) {
     for (const std::size_t sequences : {1, 7, 64}) {
       for (const bool share : {false, true}) {
         const auto results = collect(jobs.size(), [&](const auto& done) {
-          generate_batch(executor, team, jobs, rules, options_of(sequences, share), done);
+          generate_batch(executor, team, jobs, rules, options_of(sequences, share, least_own), done);
         });
         Costs executed, alone;
         for (std::size_t j = 0; j < jobs.size(); ++j) {
