@@ -4,14 +4,36 @@
 #include <cstdint>
 
 #include "kernels/kernel_table.h"
+#include "kernels/packed_matrix.h"
 #include "kernels/thread_team.h"
 
 namespace moe::kernels {
 
-// Bytes per second the team reads together, each worker its own part of `bytes` of anonymous memory (huge
-// pages where granted; take several times the last-level cache), by the best of several patterns: one stream,
-// or pages side by side. The best of the passes that fit in `seconds`, two a pattern at least. Throws
-// std::bad_alloc where memory is refused.
+struct RooflineKernels;
+
+// Memory that a team reads again and again, each worker its own part of `bytes` of anonymous memory (huge pages
+// where granted; take several times the last-level cache). Table and team outlive it; one thread at a time.
+class ReadBandwidth {
+ public:
+  // Writes the memory. Throws std::bad_alloc where it is refused.
+  ReadBandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes);
+  // Bytes per second the team reads together by the best of several patterns, one stream or pages side by side:
+  // the best of the passes that fit in `seconds`, two a pattern at least. What is best is kept for again().
+  double measure(double seconds);
+  // The same by the pattern that was best before, two passes: the bandwidth of this moment.
+  double again();
+
+ private:
+  double best_time(int streams, double seconds);
+
+  const RooflineKernels& kernels_;
+  ThreadTeam& team_;
+  std::int64_t share_;  // tiles of memory_ that each worker reads
+  PackedMatrix memory_;
+  int streams_ = 1;
+};
+
+// ReadBandwidth once.
 double measure_read_bandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes, double seconds);
 
 // Operations per second (a multiply-add is two) of products in `compute` by the best sequence of instructions that

@@ -8,12 +8,12 @@
 #include <numeric>
 
 #include "engine/base/error.h"
-#include "kernels/roofline.h"
 
 namespace moe::tools {
 namespace {
 
-constexpr double kMeasureSeconds = 0.2;
+constexpr double kBandwidthSeconds = 0.4, kPeakSeconds = 0.015;
+constexpr std::array kComputes{kernels::Compute::f32, kernels::Compute::bf16, kernels::Compute::int8};
 
 // "512,128"
 std::pair<std::int32_t, std::int32_t> parse_pair(const std::string& text) {
@@ -75,19 +75,25 @@ std::vector<BenchTest> planned_tests(const BenchOptions& o) {
   return tests;
 }
 
-Limits measure_limits(const kernels::KernelTable& table, kernels::ThreadTeam& team, std::int64_t bytes) {
-  Limits limits;
-  limits.read_bandwidth = kernels::measure_read_bandwidth(table, team, bytes, kMeasureSeconds);
-  for (const auto compute : {kernels::Compute::f32, kernels::Compute::bf16, kernels::Compute::int8}) {
-    limits.peaks[std::size_t(compute)] = kernels::measure_compute_peak(table, team, compute, kMeasureSeconds);
-  }
-  return limits;
+Limits mean(const Limits& a, const Limits& b) {
+  Limits mean;
+  mean.read_bandwidth = (a.read_bandwidth + b.read_bandwidth) / 2;
+  for (std::size_t i = 0; i < mean.peaks.size(); ++i) mean.peaks[i] = (a.peaks[i] + b.peaks[i]) / 2;
+  return mean;
 }
 
-void raise(Limits& limits, const Limits& other) {
-  limits.read_bandwidth = std::max(limits.read_bandwidth, other.read_bandwidth);
-  for (std::size_t i = 0; i < limits.peaks.size(); ++i)
-    limits.peaks[i] = std::max(limits.peaks[i], other.peaks[i]);
+LimitsMeter::LimitsMeter(const kernels::KernelTable& table, kernels::ThreadTeam& team, std::int64_t bytes)
+    : table_(table), team_(team), bandwidth_(table, team, bytes) {
+  bandwidth_.measure(kBandwidthSeconds);
+}
+
+Limits LimitsMeter::now() {
+  Limits limits;
+  limits.read_bandwidth = bandwidth_.again();
+  for (const kernels::Compute compute : kComputes) {
+    limits.peaks[std::size_t(compute)] = kernels::measure_compute_peak(table_, team_, compute, kPeakSeconds);
+  }
+  return limits;
 }
 
 Spread spread(std::vector<double> values) {
@@ -114,17 +120,36 @@ double BenchResult::median_seconds() const {
   return static_cast<double>(test.tokens()) / tokens_per_second().median;
 }
 
+Limits BenchResult::limits() const {
+  const auto median = [&](auto value) {
+    std::vector<double> values;
+    for (const Sample& sample : samples) values.push_back(value(sample.limits));
+    return spread(std::move(values)).median;
+  };
+  Limits limits;
+  limits.read_bandwidth = median([](const Limits& l) { return l.read_bandwidth; });
+  for (const kernels::Compute c : kComputes) {
+    limits.peaks[std::size_t(c)] = median([c](const Limits& l) { return l.peak(c); });
+  }
+  return limits;
+}
+
 double BenchResult::of_peak() const {
   double flops = 0;
   for (std::size_t i = 0; i < kComponents; ++i) {
     const auto part = static_cast<Component>(i);
     if (is_layer_product(part)) flops += static_cast<double>(costs[part].class_a);
   }
-  return flops / median_seconds() / limits.peak(products);
+  std::vector<double> fractions;
+  for (const Sample& s : samples) fractions.push_back(flops / s.seconds / s.limits.peak(products));
+  return spread(std::move(fractions)).median;
 }
 
 double BenchResult::of_bandwidth() const {
-  return static_cast<double>(costs.weight_bytes + costs.kv_bytes) / median_seconds() / limits.read_bandwidth;
+  const auto bytes = static_cast<double>(costs.weight_bytes + costs.kv_bytes);
+  std::vector<double> fractions;
+  for (const Sample& s : samples) fractions.push_back(bytes / s.seconds / s.limits.read_bandwidth);
+  return spread(std::move(fractions)).median;
 }
 
 PartRates rates(const BenchResult& result, Component part) {
@@ -138,8 +163,9 @@ PartRates rates(const BenchResult& result, Component part) {
   r.flops_per_second = static_cast<double>(result.costs[part].class_a) / r.seconds;
   r.bytes_per_second = static_cast<double>(result.profile[part].bytes) / repetitions / r.seconds;
   const bool in_f32 = part == Component::attn_core || part == Component::router;
-  r.of_peak = r.flops_per_second / result.limits.peak(in_f32 ? kernels::Compute::f32 : result.products);
-  r.of_bandwidth = r.bytes_per_second / result.limits.read_bandwidth;
+  const Limits limits = result.limits();
+  r.of_peak = r.flops_per_second / limits.peak(in_f32 ? kernels::Compute::f32 : result.products);
+  r.of_bandwidth = r.bytes_per_second / limits.read_bandwidth;
   return r;
 }
 

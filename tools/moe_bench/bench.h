@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/runtime/executor.h"
+#include "kernels/roofline.h"
 
 namespace moe::tools {
 
@@ -43,14 +44,27 @@ struct Limits {
 
   double peak(kernels::Compute compute) const { return peaks[std::size_t(compute)]; }
 };
-Limits measure_limits(const kernels::KernelTable& table, kernels::ThreadTeam& team, std::int64_t bytes);
-// Keeps the higher of each: other work on the machine only ever lowers a measurement.
-void raise(Limits& limits, const Limits& other);
+Limits mean(const Limits& a, const Limits& b);
+
+// Measures the limits beside every repetition: a virtual machine's change by half within minutes, and a fraction of
+// what was measured in another minute says nothing. Table and team outlive it.
+class LimitsMeter {
+ public:
+  // Reads `bytes` of memory of its own, which it takes at once; so std::bad_alloc where they are refused.
+  LimitsMeter(const kernels::KernelTable& table, kernels::ThreadTeam& team, std::int64_t bytes);
+  // The limits of this moment, in about 0.1 s.
+  Limits now();
+
+ private:
+  const kernels::KernelTable& table_;
+  kernels::ThreadTeam& team_;
+  kernels::ReadBandwidth bandwidth_;
+};
 
 struct Sample {
   double seconds = 0;
-  double processor_seconds =
-      0;  // of the whole process: less than threads * seconds where others had the processor
+  double processor_seconds = 0;  // of the process: below threads * seconds where others had the processor
+  Limits limits;                 // means of before and after
 };
 
 struct Spread {
@@ -75,12 +89,12 @@ struct BenchResult {
   std::vector<Sample> samples;
   Costs costs;      // of one repetition
   Profile profile;  // of all repetitions
-  Limits limits;
 
   Spread tokens_per_second() const;
   double median_seconds() const;
+  Limits limits() const;  // medians of the repetitions'
   // Multiply-adds of the layers' products (attention over keys and the head apart), and bytes of weights and
-  // cache that were read, as fractions of the limits.
+  // cache that were read, as fractions of the limits: medians of each repetition's fraction of its own limits.
   double of_peak() const;
   double of_bandwidth() const;
 };

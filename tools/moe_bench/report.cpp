@@ -40,12 +40,19 @@ std::string csv_line(const BenchResult& r) {
                      r.model, r.layers, r.random ? 1 : 0, r.parameters, r.weight_bytes, r.weights,
                      kernels::compute_name(r.compute), r.kernels, processor_name(), r.threads, r.test.prompt,
                      r.test.generated, r.test.depth, r.test.batch, r.test.name(), ts.median, ts.min, ts.max,
-                     ts.mean, ts.deviation, r.median_seconds(), r.limits.read_bandwidth,
-                     r.limits.peak(r.products), r.of_peak(), r.of_bandwidth());
+                     ts.mean, ts.deviation, r.median_seconds(), r.limits().read_bandwidth,
+                     r.limits().peak(r.products), r.of_peak(), r.of_bandwidth());
 }
 
 std::string json_text(const BenchResult& r, int indent) {
   return result_json(r).dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+json limits_json(const Limits& limits) {
+  return {{"read_bandwidth", limits.read_bandwidth},
+          {"f32", limits.peak(kernels::Compute::f32)},
+          {"bf16", limits.peak(kernels::Compute::bf16)},
+          {"int8", limits.peak(kernels::Compute::int8)}};
 }
 
 json components_json(const BenchResult& r) {
@@ -68,10 +75,11 @@ json components_json(const BenchResult& r) {
 
 json result_json(const BenchResult& r) {
   const Spread ts = r.tokens_per_second();
-  json seconds = json::array(), processor = json::array();
+  json seconds = json::array(), processor = json::array(), limits = json::array();
   for (const Sample& s : r.samples) {
     seconds.push_back(s.seconds);
     processor.push_back(s.processor_seconds);
+    limits.push_back(limits_json(s.limits));
   }
   return {{"model", r.model},
           {"layers", r.layers},
@@ -100,11 +108,8 @@ json result_json(const BenchResult& r) {
             {"max", ts.max},
             {"mean", ts.mean},
             {"stddev", ts.deviation}}},
-          {"limits",
-           {{"read_bandwidth", r.limits.read_bandwidth},
-            {"f32", r.limits.peak(kernels::Compute::f32)},
-            {"bf16", r.limits.peak(kernels::Compute::bf16)},
-            {"int8", r.limits.peak(kernels::Compute::int8)}}},
+          {"limits", limits_json(r.limits())},
+          {"limits_of_runs", limits},
           {"of_peak", r.of_peak()},
           {"of_bandwidth", r.of_bandwidth()},
           {"cost", costs_json(r.costs)},
@@ -140,12 +145,13 @@ std::string breakdown_text(std::span<const BenchResult> results) {
 }
 
 std::string limits_text(const BenchResult& r) {
+  const Limits limits = r.limits();
   return fmt::format(
       "\n{}, kernels {}, {} threads: reads {:.2f} GB/s; {:.1f} GFLOP/s f32, {:.1f} GFLOP/s bf16, {:.1f} "
       "GOP/s int8\n",
-      processor_name(), r.kernels, r.threads, r.limits.read_bandwidth * 1e-9,
-      r.limits.peak(kernels::Compute::f32) * 1e-9, r.limits.peak(kernels::Compute::bf16) * 1e-9,
-      r.limits.peak(kernels::Compute::int8) * 1e-9);
+      processor_name(), r.kernels, r.threads, limits.read_bandwidth * 1e-9,
+      limits.peak(kernels::Compute::f32) * 1e-9, limits.peak(kernels::Compute::bf16) * 1e-9,
+      limits.peak(kernels::Compute::int8) * 1e-9);
 }
 
 }  // namespace moe::tools

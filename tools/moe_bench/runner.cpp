@@ -72,8 +72,9 @@ class Tokens {
 // One test on one executor.
 class TestRun {
  public:
-  TestRun(Executor& executor, Profile& profile, const BenchTest& test, const BenchOptions& options)
-      : executor_(executor), profile_(profile), test_(test), options_(options) {
+  TestRun(Executor& executor, Profile& profile, LimitsMeter& limits, const BenchTest& test,
+          const BenchOptions& options)
+      : executor_(executor), profile_(profile), limits_(limits), test_(test), options_(options) {
     Tokens tokens(executor.model().spec().vocab);
     for (std::int32_t b = 0; b < test.batch; ++b) {
       auto& own = tokens_.emplace_back(test.depth + test.prompt + test.generated);
@@ -88,11 +89,15 @@ class TestRun {
     if (!fill()) return false;
     if (options_.warm_up) repeat(nullptr, std::min(test_.generated, 1));
     profile_ = Profile();
+    Limits before = limits_.now();
     for (std::int32_t r = 0; r < options_.repetitions; ++r) {
       if (interrupted()) return false;
       CostMeter meter(executor_.model().spec());
       result.samples.push_back(repeat(&meter, test_.generated));
       result.costs = meter.read();
+      const Limits after = limits_.now();
+      result.samples.back().limits = mean(before, after);
+      before = after;
     }
     result.profile = profile_;
     return true;
@@ -124,8 +129,10 @@ class TestRun {
     const double processor = processor_seconds();
     if (test_.prompt > 0) read_prompts(sequences, meter);
     for (std::int32_t i = 0; i < generated; ++i) step(sequences, test_.depth + test_.prompt + i, 1, meter);
-    return {seconds_since(start),
-            processor_seconds() - processor};
+    Sample sample;
+    sample.seconds = seconds_since(start);
+    sample.processor_seconds = processor_seconds() - processor;
+    return sample;
   }
 
   // As many sequences together as a chunk has room for.
@@ -154,6 +161,7 @@ class TestRun {
 
   Executor& executor_;
   Profile& profile_;
+  LimitsMeter& limits_;
   const BenchTest test_;
   const BenchOptions& options_;
   std::vector<std::vector<std::int32_t>> tokens_;  // of each sequence: depth, prompt, generated
@@ -171,7 +179,7 @@ bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::strin
                std::vector<BenchResult>& results) {
   const kernels::KernelTable& table = kernels::select_kernels();
   kernels::ThreadTeam team(threads);
-  Limits limits = measure_limits(table, team, bandwidth_bytes(*loaded.model));
+  LimitsMeter limits(table, team, bandwidth_bytes(*loaded.model));
   bool complete = true;
   std::vector<kernels::Compute> computes = o.computes;
   if (computes.empty()) computes.push_back(usual_compute(weights != "native"));
@@ -198,13 +206,11 @@ bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::strin
       result.threads = team.size();
       result.chunk = o.chunk;
       result.test = test;
-      complete = complete && TestRun(executor, profile, test, o).run(result);
+      complete = complete && TestRun(executor, profile, limits, test, o).run(result);
       if (!complete) break;
       results.push_back(std::move(result));
     }
   }
-  raise(limits, measure_limits(table, team, bandwidth_bytes(*loaded.model)));
-  for (BenchResult& result : results) result.limits = limits;
   return complete;
 }
 
