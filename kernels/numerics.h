@@ -12,8 +12,8 @@
 //              without bf16 dot products then sum as above; those with them sum pairs of neighbours in k, and blocks
 //              as above: the same bits whatever the rows, threads and splits, but not those of other tables.
 //   int8       x in groups of 32 along k, quants and scales as in kernels/quantise.h. y[n] = the chain over groups g
-//              (ascending, all of K) of acc <- fma(float(S), ws[n,g] * xs[g], acc), starting at +0, S the exact
-//              integer sum of the group's products of quants, ws * xs rounded to f32.
+//              (ascending, all of K) of acc <- fma(S * xs[g], ws[n,g], acc), starting at +0, S the exact integer sum of
+//              the group's products of quants, S * xs rounded to f32.
 //   reductions (sum of squares, dot, sums of exponentials): element i joins partial chain i mod 16,
 //   ascending,
 //              by fma where it is a product; a tail shorter than 16 is padded with zeros; then the fixed tree

@@ -15,11 +15,17 @@ namespace moe::kernels {
 struct KernelTable;
 
 // Scales and sums of the groups of one block of kBlockK quantised inputs of a row: value = scale * quant.
-// The starts are the integers a group's sum begins at, because stored weights are quants plus an offset:
-// -128 (q8) or -8 (q4) times the sum of the group's quants.
+//
+// A group's sum S of products is below 2^22, so the integer bits(kRoundMagic) + S has the bits of the float
+// kRoundMagic + S: one multiply-add, (kRoundMagic + S) * scale + offset, makes S * scale of it without a conversion.
+// It is rounded once, because kRoundMagic * scale is exact for scales of 22 bits (kernels/quantise.h).
+// The starts are the integers a group's sum begins at for that. Stored weights are quants plus an offset, so
+// 128 (q8) or 8 (q4) times the sum of the group's quants is taken off as well.
 struct InputGroups {
   static constexpr int kGroups = kBlockK / kQuantGroup;
+  static constexpr std::int32_t kStart = 0x4B400000;  // bits(kRoundMagic)
   float scale[kGroups];
+  float offset[kGroups];  // -kRoundMagic * scale
   std::int32_t start_q8[kGroups];
   std::int32_t start_q4[kGroups];
 };

@@ -21,8 +21,10 @@ void quantise_q4(const WeightGroup& weights, std::uint16_t* scales, QuantGroup& 
 std::uint16_t narrow_f16(float value) noexcept;
 std::uint16_t narrow_bf16(float value) noexcept;
 
-// Activations: scale = amax / 127, quant = round(x * (127 / amax)), ties to even. Where amax is below
-// kLeastAmax all is zero; where an element is infinite or NaN, the scale is NaN and the quants are zero.
-inline constexpr float kLeastAmax = 0x1p-96F;
+// Activations: scale = amax / 127 without the two lowest bits of its significand, quant = round(x * (127 / amax)),
+// ties to even. Where amax is below kLeastAmax all is zero; where it is kMostAmax or more, infinite or NaN, the
+// scale is NaN and the quants are zero.
+inline constexpr float kLeastAmax = 0x1p-96F, kMostAmax = 0x1p96F;
+inline constexpr std::uint32_t kInputScaleBits = ~std::uint32_t{3};  // of a scale's bits, those that may be set
 
 }  // namespace moe::kernels

@@ -19,6 +19,8 @@ namespace {
 void quantise_block(const float* x, std::int64_t count, std::int8_t* quants, InputGroups& groups) noexcept {
   std::fill_n(quants, kBlockK, std::int8_t{0});
   groups = {};
+  std::ranges::fill(groups.start_q8, InputGroups::kStart);
+  std::ranges::fill(groups.start_q4, InputGroups::kStart);
   for (std::int64_t begin = 0; begin < count; begin += kQuantGroup) {
     const std::int64_t end = std::min<std::int64_t>(count, begin + kQuantGroup);
     std::uint32_t most = 0;
@@ -26,7 +28,7 @@ void quantise_block(const float* x, std::int64_t count, std::int8_t* quants, Inp
       most = std::max(most, std::bit_cast<std::uint32_t>(x[k]) & 0x7FFFFFFFU);
     const float amax = std::bit_cast<float>(most);
     const std::int64_t group = begin / kQuantGroup;
-    if (most >= 0x7F800000U) {
+    if (!(amax < kMostAmax)) {
       groups.scale[group] = std::numeric_limits<float>::quiet_NaN();
     } else if (amax >= kLeastAmax) {
       const float inverse = 127.0F / amax;
@@ -36,10 +38,11 @@ void quantise_block(const float* x, std::int64_t count, std::int8_t* quants, Inp
         quants[k] = static_cast<std::int8_t>(q);
         sum += q;
       }
-      groups.scale[group] = amax / 127.0F;
-      groups.start_q8[group] = -128 * sum;
-      groups.start_q4[group] = -8 * sum;
+      groups.scale[group] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(amax / 127.0F) & kInputScaleBits);
+      groups.start_q8[group] -= 128 * sum;
+      groups.start_q4[group] -= 8 * sum;
     }
+    groups.offset[group] = -kRoundMagic * groups.scale[group];
   }
 }
 
@@ -85,8 +88,8 @@ void sum_quants(const PackedMatrix& w, const InputRows& x, std::int64_t tile_ind
       for (int lane = 0; lane < kLanes; ++lane) {
         std::int32_t sum = 0;
         for (int k = 0; k < kQuantGroup; ++k) sum += quants[k][lane] * inputs[k];
-        const float scale = widen_f16(tile_scales(tile)[group * kLanes + lane]) * x_scale;
-        sums[r][lane] = std::fma(static_cast<float>(sum), scale, sums[r][lane]);
+        const float w_scale = widen_f16(tile_scales(tile)[group * kLanes + lane]);
+        sums[r][lane] = std::fma(static_cast<float>(sum) * x_scale, w_scale, sums[r][lane]);
       }
     }
   }

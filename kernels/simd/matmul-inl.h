@@ -11,7 +11,7 @@ namespace moe::kernels::MOE_SIMD {
 namespace {
 
 // T tiles from `weights` on (`tile_stride` bytes apart) times MR rows from `x` on, over `count` inputs in
-// blocks of kBlockK. sums[t * sum_stride + r * 16 + lane] are written (first) or added to.
+// blocks of kBlockK. sums[(r * T + t) * 16 + lane] are written (first) or added to.
 struct MicroArgs {
   const std::byte* weights;
   std::int64_t tile_stride;
@@ -20,7 +20,7 @@ struct MicroArgs {
   std::int64_t block_stride;    // bytes from one block of x to the next
   const InputGroups* groups;    // int8 alone
   std::int64_t group_stride;    // from one block's to the next one's
-  const std::uint16_t* scales;  // int8 alone: f16, of the first tile
+  const void* scales;           // int8 alone: of the first tile, in the form the microkernel takes
   std::int64_t scale_stride;    // numbers from tile to tile
   std::int64_t count;
   // Weights to fetch meanwhile: of T tiles, `next_stride` bytes apart, from `next` on, as many bytes each as
@@ -28,7 +28,6 @@ struct MicroArgs {
   const std::byte* next;
   std::int64_t next_stride, next_share;
   float* sums;
-  std::int64_t sum_stride;
   bool first;
   bool whole;  // all of K, of all rows
 };
@@ -60,8 +59,6 @@ inline void for_blocks(MicroArgs args, std::int64_t bytes, F f) {
     args.weights += bytes;
     args.next += bytes;
     args.x += args.block_stride;
-    args.groups += args.group_stride;
-    args.scales += kBlockK / kQuantGroup * kLanes;
     args.first = false;
   }
 }
@@ -150,48 +147,53 @@ class NextWeights {
   std::int64_t stride_, step_;
 };
 
+// Scales of weights as they are stored, or widened for many rows, and how they are read.
+inline Vec load_scales(const std::uint16_t* scales) { return load_f16(scales); }
+inline Vec load_scales(const float* scales) { return load(scales); }
+
 // Quants are read group by group: f(weights, scales, x, inputs, g) with the first tile's and row's own of
 // group g of a block. Behind the last group of a tile that is read in one go comes the first one of the tile
 // that is T tiles on.
 constexpr std::int64_t kAheadQuantBytes = 1024;
-template <int MR, int T, std::int64_t group_bytes, typename F>
+template <int MR, int T, std::int64_t group_bytes, typename Scale, typename F>
 inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f) {
-  constexpr std::int64_t kScaleBytes = kLanes * 2, kAheadGroups = kAheadQuantBytes / group_bytes;
+  constexpr std::int64_t kScaleBytes = kLanes * sizeof(Scale), kAheadGroups = kAheadQuantBytes / group_bytes;
   const std::byte *weights = args.weights, *x = args.x;
-  const std::uint16_t* scales = args.scales;
+  const auto* scales = static_cast<const Scale*>(args.scales);
   const InputGroups* inputs = args.groups;
   const std::int64_t groups = quant_groups(args.count);
   NextWeights<MR, T> next(args, InputGroups::kGroups);
-  for (std::int64_t g = 0; g < groups; ++g) {
-    const bool within = g + kAheadGroups < groups;
-    const std::int64_t ahead = within ? kAheadGroups : kAheadGroups - groups,
-                       jump = within ? 0 : T * args.tile_stride;
-    if (args.whole) {
-      MOE_UNROLL
-      for (int t = 0; t < T; ++t) {
-        fetch_ahead<MR>(weights + t * args.tile_stride, group_bytes, jump + ahead * group_bytes);
-        if (g % 2 == 0) fetch_ahead<1>(scales + t * args.scale_stride, 64, jump + ahead * kScaleBytes);
+  for (std::int64_t begin = 0; begin < groups; begin += InputGroups::kGroups) {
+    const int count = static_cast<int>(std::min<std::int64_t>(groups - begin, InputGroups::kGroups));
+    for (int at = 0; at < count; ++at) {
+      if (args.whole) {
+        const std::int64_t g = begin + at;
+        const bool within = g + kAheadGroups < groups;
+        const std::int64_t ahead = within ? kAheadGroups : kAheadGroups - groups,
+                           jump = within ? 0 : T * args.tile_stride;
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) {
+          fetch_ahead<MR>(weights + t * args.tile_stride, group_bytes, jump + ahead * group_bytes);
+          if (at % 2 == 0) fetch_ahead<1>(scales + t * args.scale_stride, 64, jump + ahead * kScaleBytes);
+        }
+        if (g + kAheadGroups == groups) next.jump(T * args.tile_stride - groups * group_bytes);
       }
-      if (g + kAheadGroups == groups) next.jump(T * args.tile_stride - groups * group_bytes);
+      next.fetch_lines();
+      f(weights, scales, x, inputs, at);
+      weights += group_bytes;
+      scales += kLanes;
+      x += kQuantGroup;
     }
-    const int at = static_cast<int>(g % InputGroups::kGroups);
-    next.fetch_lines();
-    f(weights, scales, x, inputs, at);
-    weights += group_bytes;
-    scales += kLanes;
-    x += kQuantGroup;
-    if (at == InputGroups::kGroups - 1) {
-      x += args.block_stride - kBlockK;
-      inputs += args.group_stride;
-    }
+    x += args.block_stride - kBlockK;
+    inputs += args.group_stride;
   }
 }
 
 // A kind of product: its microkernels, and where their operands lie.
 struct Family {
   Micros direct;                // on the tiles as they are; none: every block is unpacked
-  Micros unpacked;              // on blocks that `unpack` made; none: never unpacked
-  std::int64_t unpacked_bytes;  // of a block of a tile
+  Micros unpacked;              // for many rows, on blocks that `unpack` made and widened scales; none: never
+  std::int64_t unpacked_bytes;  // of a block of a tile; 0: the tile's own block will do
   std::int64_t (*offset)(std::int64_t cols,
                          std::int64_t k);  // of weight k in a tile, k a multiple of kBlockK
   void (*unpack)(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
@@ -233,7 +235,7 @@ class Product {
   }
 
  private:
-  static constexpr std::int64_t kGroupTiles = 16;
+  static constexpr std::int64_t kGroupTiles = 16, kBlockScales = kBlockK / kQuantGroup * kLanes;
 
   bool gated() const { return w_.order() == RowOrder::gate_up; }
 
@@ -253,13 +255,18 @@ class Product {
     group_tiles_ = panels_ == 1 ? std::max(tiles_, 2) : kGroupTiles;
     static thread_local Scratch scratch;
     const std::int64_t sums = group_tiles_ * rows_ * kLanes;
-    sums_ = scratch.floats(sums + tiles_ * family_.unpacked_bytes / 4);
-    blocks_ = reinterpret_cast<std::byte*>(sums_ + sums);
+    const std::int64_t scales = unpack_ && x_.compute == Compute::int8 ? tiles_ * kBlockScales : 0;
+    sums_ = scratch.floats(sums + scales + tiles_ * family_.unpacked_bytes / 4);
+    wide_scales_ = sums_ + sums;
+    blocks_ = reinterpret_cast<std::byte*>(wide_scales_ + scales);
   }
 
   void group(std::int64_t begin, std::int64_t end, std::int64_t tile_end) {
     begin_ = begin;
-    if (w_.cols() == 0) std::fill_n(sums_, (end - begin) * rows_ * kLanes, 0.0F);
+    if (w_.cols() == 0) {
+      std::fill_n(sums_, (end - begin) * rows_ * kLanes, 0.0F);
+      for (std::int64_t t = 0; t < end - begin; ++t) tile_sums_[t] = {sums_ + t * rows_ * kLanes, kLanes};
+    }
     const std::int64_t step = panels_ == 1 && !unpack_ ? w_.cols() : kBlockK;
     for (std::int64_t k = 0; k < w_.cols(); k += step) {
       for (std::int64_t tile = begin; tile < end;) {
@@ -317,31 +324,46 @@ class Product {
     args.scale_stride = w_.tile_bytes() / 2;
     args.first = k == 0;
     args.whole = count == w_.cols() && panels_ == 1;
-    args.sum_stride = rows_ * kLanes;
     args.row_bytes = x_.row_bytes;
     args.block_stride = x_.block_stride;
     args.next_stride = w_.tile_bytes();
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
     args.group_stride = x_.group_stride;
-    if (unpack_) {
-      for (int t = 0; t < tiles; ++t) {
-        family_.unpack(w_, tile + t, k, args.count, blocks_ + t * family_.unpacked_bytes);
-      }
-      args.weights = blocks_;
-      args.tile_stride = family_.unpacked_bytes;
+    if (unpack_) unpack(tile, tiles, k, args);
+    for (int t = 0; t < tiles; ++t) {
+      tile_sums_[tile - begin_ + t] = {sums_ + ((tile - begin_) * rows_ + t) * kLanes, tiles * kLanes};
     }
     const std::int64_t block = k / kBlockK;
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
       const std::int64_t row = rows_ * panel / panels_, rows = rows_ * (panel + 1) / panels_ - row;
       args.x = x_.block(block, row_ + row);
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
-      args.sums = sums_ + ((tile - begin_) * rows_ + row) * kLanes;
+      args.sums = sums_ + ((tile - begin_) * rows_ + row * tiles) * kLanes;
       args.next = next_ + panel * share_;
       if (panels_ > 1 && k + count == w_.cols()) {
         for (std::int64_t r = row; r < row + rows; ++r) fetch_outputs(tile, tile + tiles, r);
       }
       micros_->find(rows, tiles)(args);
     }
+  }
+
+  void unpack(std::int64_t tile, int tiles, std::int64_t k, MicroArgs& args) const {
+    if (family_.unpacked_bytes > 0) {
+      for (int t = 0; t < tiles; ++t) {
+        family_.unpack(w_, tile + t, k, args.count, blocks_ + t * family_.unpacked_bytes);
+      }
+      args.weights = blocks_;
+      args.tile_stride = family_.unpacked_bytes;
+    }
+    if (x_.compute != Compute::int8) return;
+    for (int t = 0; t < tiles; ++t) {
+      const std::uint16_t* from = scales(tile + t, k);
+      for (std::int64_t g = 0; g < quant_groups(args.count) * kLanes; g += kLanes) {
+        store(wide_scales_ + t * kBlockScales + g, load_f16(from + g));
+      }
+    }
+    args.scales = wide_scales_;
+    args.scale_stride = kBlockScales;
   }
 
   // The blocks of the bundle that comes next are fetched in equal parts before the panels, their scales at
@@ -364,7 +386,8 @@ class Product {
   }
 
   Vec sum(std::int64_t tile, std::int64_t r) const {
-    return load(sums_ + ((tile - begin_) * rows_ + r) * kLanes);
+    const TileSums& of = tile_sums_[tile - begin_];
+    return load(of.first + r * of.stride);
   }
 
   Vec with_bias(std::int64_t row, Vec v) const {
@@ -407,8 +430,14 @@ class Product {
   // Of the bundle that comes next: its blocks, and how much of each a panel fetches.
   const std::byte* next_ = nullptr;
   std::int64_t share_ = 0;
-  float* sums_ = nullptr;        // [tile of the group][row of the chunk][16]
-  std::byte* blocks_ = nullptr;  // unpacked
+  float* sums_ = nullptr;        // [bundle of the group][row of the chunk][tile of the bundle][16]
+  struct TileSums {
+    float* first;         // of row 0
+    std::int64_t stride;  // from row to row
+  };
+  TileSums tile_sums_[kGroupTiles];
+  float* wide_scales_ = nullptr;  // [tile of the bundle][group of the block][16]
+  std::byte* blocks_ = nullptr;   // unpacked
 };
 
 }  // namespace

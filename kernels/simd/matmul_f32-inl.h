@@ -85,7 +85,7 @@ inline void add_block(const MicroArgs& args, const Vec (&sums)[T][MR]) {
   for (int t = 0; t < T; ++t) {
     MOE_UNROLL
     for (int r = 0; r < MR; ++r) {
-      float* to = args.sums + t * args.sum_stride + r * kLanes;
+      float* to = args.sums + (r * T + t) * kLanes;
       store(to, args.first ? sums[t][r] : add(load(to), sums[t][r]));
     }
   }

@@ -1,8 +1,8 @@
 // Products of quants over 512-bit vectors. Included inside a target region; see target.h.
 //
-// The integers of a group begin at the start that takes the weights' offset out (kernels/packed_input.h), so
-// that the unsigned stored quants go into the dot instruction as they are. After each group the integers
-// become floats and join the row's sums, which stay in registers where those suffice.
+// The integers of a group begin at a start (kernels/packed_input.h) that takes the weights' offset out, so
+// that the unsigned stored quants go into the dot instruction as they are, and that makes the sum the bits of a
+// float: two multiply-adds for each 16 sums of a group. The row's sums stay in registers where those suffice.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {
@@ -36,50 +36,48 @@ inline const std::int32_t* starts(const InputGroups& groups, WeightType type) {
   return type == WeightType::q8 ? groups.start_q8 : groups.start_q4;
 }
 
-template <WeightType W, QuantForm form>
+template <WeightType W, QuantForm form, typename Scale>
 struct Int8Kernels {
   template <int MR, int T>
   struct Kernel {
     static constexpr std::int64_t kGroupBytes = (form == QuantForm::bytes ? 8 : 4) * 4 * kLanes;
-    static constexpr bool kInRegisters = 2 * MR * T + T + 2 <= kVecs;
+    // Sums that stay in registers, beside a group's integers, the weights, an input and what it is scaled with.
+    static constexpr int kResident = std::clamp(kVecs - MR * T - T - 2, 0, MR * T);
+    static constexpr bool resident(int t, int r) { return r * T + t < kResident; }
 
     static void run(const MicroArgs& given) {
       const MicroArgs args = given;  // a copy, which no store can be thought to change
       Vec sums[T][MR];
-      if constexpr (kInRegisters) {
+      MOE_UNROLL
+      for (int r = 0; r < MR; ++r) {
         MOE_UNROLL
         for (int t = 0; t < T; ++t) {
-          MOE_UNROLL
-          for (int r = 0; r < MR; ++r) sums[t][r] = args.first ? zero() : load(at(args, t, r));
-        }
-      } else if (args.first) {
-        MOE_UNROLL
-        for (int t = 0; t < T; ++t) {
-          MOE_UNROLL
-          for (int r = 0; r < MR; ++r) store(at(args, t, r), zero());
+          if (resident(t, r)) {
+            sums[t][r] = args.first ? zero() : load(at(args, t, r));
+          } else if (args.first) {
+            store(at(args, t, r), zero());
+          }
         }
       }
-      for_groups<MR, T, kGroupBytes>(
-          args, [&](const std::byte* weights, const std::uint16_t* scales, const std::byte* x,
+      for_groups<MR, T, kGroupBytes, Scale>(
+          args, [&](const std::byte* weights, const Scale* scales, const std::byte* x,
                     const InputGroups* inputs, int g)
                     __attribute__((always_inline)) { group(args, inputs, g, weights, scales, x, sums); });
-      if constexpr (kInRegisters) {
+      MOE_UNROLL
+      for (int r = 0; r < MR; ++r) {
         MOE_UNROLL
         for (int t = 0; t < T; ++t) {
-          MOE_UNROLL
-          for (int r = 0; r < MR; ++r) store(at(args, t, r), sums[t][r]);
+          if (resident(t, r)) store(at(args, t, r), sums[t][r]);
         }
       }
     }
 
    private:
-    static float* at(const MicroArgs& args, int t, int r) {
-      return args.sums + t * args.sum_stride + r * kLanes;
-    }
+    static float* at(const MicroArgs& args, int t, int r) { return args.sums + (r * T + t) * kLanes; }
 
     static inline __attribute__((always_inline)) void group(const MicroArgs& args, const InputGroups* inputs,
                                                             int g, const std::byte* weights,
-                                                            const std::uint16_t* scales, const std::byte* x,
+                                                            const Scale* scales, const std::byte* x,
                                                             Vec (&sums)[T][MR]) {
       __m512i quads[T][MR];
       MOE_UNROLL
@@ -115,25 +113,28 @@ struct Int8Kernels {
       Vec scale[T];
       MOE_UNROLL
       for (int t = 0; t < T; ++t) {
-        scale[t] = load_f16(scales + t * args.scale_stride);
+        scale[t] = load_scales(scales + t * args.scale_stride);
         keep_order(scale[t]);
       }
       MOE_UNROLL
       for (int r = 0; r < MR; ++r) {
         Vec input = set1(inputs[r].scale[g]);
         keep_order(input);
+        Vec offset = set1(inputs[r].offset[g]);
+        keep_order(offset);
         MOE_UNROLL
         for (int t = 0; t < T; ++t) {
-          const Vec both = mul(scale[t], input);
-          const Vec value = _mm512_cvtepi32_ps(quads[t][r]);
-          if constexpr (kInRegisters) {
-            sums[t][r] = fma(value, both, sums[t][r]);
+          const Vec value = fma(_mm512_castsi512_ps(quads[t][r]), input, offset);
+          if (resident(t, r)) {
+            sums[t][r] = fma(value, scale[t], sums[t][r]);
             keep_order(sums[t][r]);
           } else {
-            store(at(args, t, r), fma(value, both, load(at(args, t, r))));
+            store(at(args, t, r), fma(value, scale[t], load(at(args, t, r))));
           }
         }
       }
+      // Lest the compiler keep a second copy of the sums from group to group, on the stack.
+      if constexpr (kResident < MR * T) __asm__ volatile("" : : : "memory");
     }
   };
 };
@@ -154,19 +155,20 @@ void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, st
 
 constexpr std::int64_t kInt8Rows = 96;
 
-// Four tiles and six rows: the sums, the weights and an input leave registers for the floats.
-constexpr int kInt8MicroRows = std::min(6, kMicroRows), kInt8Sums = 4 * kInt8MicroRows;
-template <WeightType W, QuantForm form>
-constexpr Micros kInt8Micros = kMicros<Int8Kernels<W, form>::template Kernel, kInt8MicroRows, kInt8Sums>;
+// Four tiles and five rows: the integers, the weights and an input leave registers for six of the twenty sums.
+constexpr int kInt8MicroRows = 5, kInt8Sums = 4 * kInt8MicroRows;
+template <WeightType W, QuantForm form, typename Scale>
+constexpr Micros kInt8Micros =
+    kMicros<Int8Kernels<W, form, Scale>::template Kernel, kInt8MicroRows, kInt8Sums>;
 
-constexpr Family kQ8Family = {kInt8Micros<WeightType::q8, QuantForm::bytes>,
-                              {},
+constexpr Family kQ8Family = {kInt8Micros<WeightType::q8, QuantForm::bytes, std::uint16_t>,
+                              kInt8Micros<WeightType::q8, QuantForm::bytes, float>,
                               0,
                               quant_bytes_offset<WeightType::q8>,
                               nullptr,
                               kInt8Rows};
-constexpr Family kQ4Family = {kInt8Micros<WeightType::q4, QuantForm::nibbles>,
-                              kInt8Micros<WeightType::q4, QuantForm::bytes>,
+constexpr Family kQ4Family = {kInt8Micros<WeightType::q4, QuantForm::nibbles, std::uint16_t>,
+                              kInt8Micros<WeightType::q4, QuantForm::bytes, float>,
                               kBlockK* kLanes,
                               quant_bytes_offset<WeightType::q4>,
                               unpack_nibbles,

@@ -19,11 +19,11 @@ inline __m256i broadcast_quad(const std::byte* x) {
 inline __m256i pairs_to_quads(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 inline void keep_bytes(__m256i& v) { __asm__("" : "+x"(v)); }
 
-// Half of the lanes of a tile and one group: quads[r] = the exact sums of row r.
+// Half of the lanes of a tile and one group: quads[r] = kStart and the exact sums of row r.
 template <int MR>
 inline void sum_q8(const std::byte* group, const std::byte* x, __m256i (&quads)[MR]) {
   MOE_UNROLL
-  for (int r = 0; r < MR; ++r) quads[r] = _mm256_setzero_si256();
+  for (int r = 0; r < MR; ++r) quads[r] = _mm256_set1_epi32(InputGroups::kStart);
   MOE_UNROLL
   for (int quad = 0; quad < 8; ++quad) {
     __m256i w = _mm256_xor_si256(load_bytes(group + quad * 4 * kLanes), _mm256_set1_epi8(-128));
@@ -39,10 +39,11 @@ inline void sum_q8(const std::byte* group, const std::byte* x, __m256i (&quads)[
   }
 }
 
-// sums[half][r] joins the group's integers.
-inline void add_group(float* sums, __m256i quads, const float* scales, float input_scale) {
-  const __m256 both = _mm256_mul_ps(_mm256_loadu_ps(scales), _mm256_set1_ps(input_scale));
-  _mm256_storeu_ps(sums, _mm256_fmadd_ps(_mm256_cvtepi32_ps(quads), both, _mm256_loadu_ps(sums)));
+// The group's integers join eight sums.
+inline void add_group(float* sums, __m256i quads, const float* scales, const InputGroups& input, int g) {
+  const __m256 value = _mm256_fmadd_ps(_mm256_castsi256_ps(quads), _mm256_set1_ps(input.scale[g]),
+                                       _mm256_set1_ps(input.offset[g]));
+  _mm256_storeu_ps(sums, _mm256_fmadd_ps(value, _mm256_loadu_ps(scales), _mm256_loadu_ps(sums)));
 }
 
 template <int MR, int T>
@@ -50,33 +51,43 @@ inline void clear_sums(const MicroArgs& args) {
   MOE_UNROLL
   for (int t = 0; t < T; ++t) {
     MOE_UNROLL
-    for (int r = 0; r < MR; ++r) store(args.sums + t * args.sum_stride + r * kLanes, zero());
+    for (int r = 0; r < MR; ++r) store(args.sums + (r * T + t) * kLanes, zero());
   }
 }
 
-template <int MR, int T>
-struct Q8Kernel {
-  static void run(const MicroArgs& given) {
-    const MicroArgs args = given;  // a copy, which no store can be thought to change
-    if (args.first) clear_sums<MR, T>(args);
-    for_groups<MR, T, group_bytes(WeightType::q8)>(
-        args, [&](const std::byte* weights, const std::uint16_t* f16, const std::byte* x,
-                  const InputGroups* inputs, int g) {
-          for (int t = 0; t < T; ++t) {
-            alignas(32) float scales[kLanes];
-            store(scales, load_f16(f16 + t * args.scale_stride));
-            for (int half = 0; half < 2; ++half) {
-              __m256i quads[MR];
-              sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads);
-              MOE_UNROLL
-              for (int r = 0; r < MR; ++r) {
-                add_group(args.sums + t * args.sum_stride + r * kLanes + half * 8, quads[r],
-                          scales + half * 8, inputs[r].scale[g]);
+// The scales of a tile's group as floats, in `room` where they are not stored so.
+inline const float* widened(const std::uint16_t* scales, float* room) {
+  store(room, load_f16(scales));
+  return room;
+}
+inline const float* widened(const float* scales, float*) { return scales; }
+
+template <typename Scale>
+struct Q8Kernels {
+  template <int MR, int T>
+  struct Kernel {
+    static void run(const MicroArgs& given) {
+      const MicroArgs args = given;  // a copy, which no store can be thought to change
+      if (args.first) clear_sums<MR, T>(args);
+      for_groups<MR, T, group_bytes(WeightType::q8), Scale>(
+          args, [&](const std::byte* weights, const Scale* stored, const std::byte* x,
+                    const InputGroups* inputs, int g) {
+            for (int t = 0; t < T; ++t) {
+              alignas(32) float room[kLanes];
+              const float* scales = widened(stored + t * args.scale_stride, room);
+              for (int half = 0; half < 2; ++half) {
+                __m256i quads[MR];
+                sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads);
+                MOE_UNROLL
+                for (int r = 0; r < MR; ++r) {
+                  add_group(args.sums + (r * T + t) * kLanes + half * 8, quads[r], scales + half * 8, inputs[r],
+                            g);
+                }
               }
             }
-          }
-        });
-  }
+          });
+    }
+  };
 };
 
 // All lanes of a tile and one group of q4, as nibbles of quads j and j + 4 or as bytes.
@@ -106,7 +117,7 @@ inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR
   }
 }
 
-template <bool nibbles>
+template <bool nibbles, typename Scale>
 struct Q4Kernels {
   template <int MR, int T>
   struct Kernel {
@@ -115,20 +126,19 @@ struct Q4Kernels {
     static void run(const MicroArgs& given) {
       const MicroArgs args = given;  // a copy, which no store can be thought to change
       if (args.first) clear_sums<MR, T>(args);
-      for_groups<MR, T, kGroupBytes>(args, [&](const std::byte* weights, const std::uint16_t* f16,
-                                               const std::byte* x, const InputGroups* inputs, int g) {
+      for_groups<MR, T, kGroupBytes, Scale>(args, [&](const std::byte* weights, const Scale* stored,
+                                                      const std::byte* x, const InputGroups* inputs, int g) {
         for (int t = 0; t < T; ++t) {
           __m256i low[MR], high[MR];
           sum_q4<MR, nibbles>(weights + t * args.tile_stride, x, low, high);
-          alignas(32) float scales[kLanes];
-          store(scales, load_f16(f16 + t * args.scale_stride));
+          alignas(32) float room[kLanes];
+          const float* scales = widened(stored + t * args.scale_stride, room);
           MOE_UNROLL
           for (int r = 0; r < MR; ++r) {
             const __m256i start = _mm256_set1_epi32(inputs[r].start_q4[g]);
-            float* sums = args.sums + t * args.sum_stride + r * kLanes;
-            add_group(sums, _mm256_add_epi32(start, pairs_to_quads(low[r])), scales, inputs[r].scale[g]);
-            add_group(sums + 8, _mm256_add_epi32(start, pairs_to_quads(high[r])), scales + 8,
-                      inputs[r].scale[g]);
+            float* sums = args.sums + (r * T + t) * kLanes;
+            add_group(sums, _mm256_add_epi32(start, pairs_to_quads(low[r])), scales, inputs[r], g);
+            add_group(sums + 8, _mm256_add_epi32(start, pairs_to_quads(high[r])), scales + 8, inputs[r], g);
           }
         }
       });
@@ -155,10 +165,14 @@ void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, st
 }
 
 constexpr std::int64_t kInt8Rows = 240;
-constexpr Family kQ8Family = {
-    kMicros<Q8Kernel, 8, 8>, {}, 0, quant_bytes_offset<WeightType::q8>, nullptr, kInt8Rows};
-constexpr Family kQ4Family = {kMicros<Q4Kernels<true>::Kernel, 6, 6>,
-                              kMicros<Q4Kernels<false>::Kernel, 6, 6>,
+constexpr Family kQ8Family = {kMicros<Q8Kernels<std::uint16_t>::Kernel, 8, 8>,
+                              kMicros<Q8Kernels<float>::Kernel, 8, 8>,
+                              0,
+                              quant_bytes_offset<WeightType::q8>,
+                              nullptr,
+                              kInt8Rows};
+constexpr Family kQ4Family = {kMicros<Q4Kernels<true, std::uint16_t>::Kernel, 6, 6>,
+                              kMicros<Q4Kernels<false, float>::Kernel, 6, 6>,
                               kBlockK* kLanes,
                               quant_bytes_offset<WeightType::q4>,
                               unpack_nibbles,

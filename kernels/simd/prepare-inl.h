@@ -1,13 +1,7 @@
-// Inputs brought into the form of a product. 256-bit vectors on every table: the work is small beside the
-// product's. Included inside a target region; see target.h.
+// Inputs brought into the form of a product. Included inside a target region; see target.h.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {
-
-inline __m256i magnitude_bits(const float* x) {
-  return _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)),
-                          _mm256_set1_epi32(0x7FFFFFFF));
-}
 
 // Lane i of the result combines all lanes of v[i].
 template <typename Combine>
@@ -27,9 +21,115 @@ inline __m256i across(const __m256i (&v)[8], Combine combine) {
                  _mm256_permute2x128_si256(fours[0], fours[1], 0x31));
 }
 
-// One whole block of kBlockK floats; the definition is in kernels/quantise.h.
-void quantise_block(const float* x, std::byte* quants, InputGroups& groups) {
+// What the quants of the groups of a block are made with: quant = round(x * inverse), or zero where `keep` is.
+struct GroupFactors {
+  alignas(32) float inverse[InputGroups::kGroups];
+  alignas(32) std::int32_t keep[InputGroups::kGroups];  // all bits, or none
+};
+
+// From the bits of the largest magnitude of each group. The definition is in kernels/quantise.h.
+inline GroupFactors set_scales(__m256i most, InputGroups& groups) {
   static_assert(InputGroups::kGroups == 8);
+  const __m256 amax = _mm256_castsi256_ps(most);
+  const __m256 finite = _mm256_cmp_ps(amax, _mm256_set1_ps(kMostAmax), _CMP_LT_OQ);
+  const __m256 usable = _mm256_and_ps(finite, _mm256_cmp_ps(amax, _mm256_set1_ps(kLeastAmax), _CMP_GE_OQ));
+  const __m256 kept = _mm256_castsi256_ps(_mm256_set1_epi32(static_cast<int>(kInputScaleBits)));
+  const __m256 quotient = _mm256_and_ps(_mm256_div_ps(amax, _mm256_set1_ps(127.0F)), kept);
+  const __m256 nan = _mm256_set1_ps(std::numeric_limits<float>::quiet_NaN());
+  const __m256 scale = _mm256_blendv_ps(nan, _mm256_and_ps(quotient, usable), finite);
+  _mm256_storeu_ps(groups.scale, scale);
+  _mm256_storeu_ps(groups.offset, _mm256_mul_ps(scale, _mm256_set1_ps(-kRoundMagic)));
+  GroupFactors factors;
+  _mm256_store_ps(factors.inverse, _mm256_div_ps(_mm256_set1_ps(127.0F), amax));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(factors.keep), _mm256_castps_si256(usable));
+  return factors;
+}
+
+// From the eight partial sums of the quants of each group.
+inline void set_starts(const __m256i (&partial)[8], InputGroups& groups) {
+  const __m256i sums = across(partial, [](__m256i a, __m256i b) { return _mm256_add_epi32(a, b); });
+  const __m256i start = _mm256_set1_epi32(InputGroups::kStart);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(groups.start_q8),
+                      _mm256_sub_epi32(start, _mm256_slli_epi32(sums, 7)));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(groups.start_q4),
+                      _mm256_sub_epi32(start, _mm256_slli_epi32(sums, 3)));
+}
+
+inline __m256i sums_of_fours(__m256i bytes) {
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+}
+
+#if defined(MOE_AVX512)
+
+// One whole block of kBlockK floats.
+inline void quantise_block(const float* x, std::byte* quants, InputGroups& groups) {
+  const __m512i magnitude = _mm512_set1_epi32(0x7FFFFFFF);
+  __m256i partial[8];
+  MOE_UNROLL
+  for (int g = 0; g < 8; ++g) {
+    const __m512i most = _mm512_max_epi32(_mm512_and_si512(_mm512_loadu_si512(x + g * kQuantGroup), magnitude),
+                                          _mm512_and_si512(_mm512_loadu_si512(x + g * kQuantGroup + 16), magnitude));
+    partial[g] = _mm256_max_epi32(_mm512_castsi512_si256(most), _mm512_extracti64x4_epi64(most, 1));
+  }
+  const GroupFactors factors =
+      set_scales(across(partial, [](__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }), groups);
+  MOE_UNROLL
+  for (int g = 0; g < 8; g += 2) {
+    // Adding kRoundMagic rounds to an integer, whose bits are those of the sum less those of kRoundMagic.
+    const auto sixteen = [&](int group, int i) {
+      const __m512 scaled =
+          _mm512_mul_ps(_mm512_loadu_ps(x + group * kQuantGroup + i), _mm512_set1_ps(factors.inverse[group]));
+      return _mm512_sub_epi32(_mm512_castps_si512(_mm512_add_ps(scaled, _mm512_set1_ps(kRoundMagic))),
+                              _mm512_set1_epi32(InputGroups::kStart));
+    };
+    const __m512i words_low = _mm512_packs_epi32(sixteen(g, 0), sixteen(g, 16)),
+                  words_high = _mm512_packs_epi32(sixteen(g + 1, 0), sixteen(g + 1, 16));
+    // Packing works within quarters: fours of bytes come out as 0 4 8 12 1 5 9 13 ...
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i both = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(words_low, words_high));
+    const auto finish = [&](int group, __m256i all) {
+      const __m256i bytes = _mm256_and_si256(all, _mm256_set1_epi32(factors.keep[group]));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(quants) + group, bytes);
+      partial[group] = sums_of_fours(bytes);
+    };
+    finish(g, _mm512_castsi512_si256(both));
+    finish(g + 1, _mm512_extracti64x4_epi64(both, 1));
+  }
+  set_starts(partial, groups);
+}
+
+// The bits of 16 floats rounded to bf16, in the high halves; the low ones are not cleared.
+inline __m512i round_bf16(const float* x) {
+  const __m512 value = _mm512_loadu_ps(x);
+  const __m512i bits = _mm512_castps_si512(value);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7FFF)), odd);
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
+  return _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x400000));
+}
+
+inline void round_block(const float* x, std::int64_t element, std::byte* out) {
+  for (int i = 0; i < kBlockK; i += 32) {
+    const __m512i low = round_bf16(x + i), high = round_bf16(x + i + 16);
+    if (element == 4) {
+      const __m512i half = _mm512_set1_epi32(static_cast<int>(0xFFFF0000U));
+      _mm512_storeu_si512(out + i * 4, _mm512_and_si512(low, half));
+      _mm512_storeu_si512(out + i * 4 + 64, _mm512_and_si512(high, half));
+    } else {
+      const __m512i packed = _mm512_packus_epi32(_mm512_srli_epi32(low, 16), _mm512_srli_epi32(high, 16));
+      _mm512_storeu_si512(out + i * 2, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed));
+    }
+  }
+}
+
+#else
+
+inline __m256i magnitude_bits(const float* x) {
+  return _mm256_and_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)),
+                          _mm256_set1_epi32(0x7FFFFFFF));
+}
+
+inline void quantise_block(const float* x, std::byte* quants, InputGroups& groups) {
   __m256i partial[8];
   MOE_UNROLL
   for (int g = 0; g < 8; ++g) {
@@ -37,20 +137,12 @@ void quantise_block(const float* x, std::byte* quants, InputGroups& groups) {
     partial[g] = _mm256_max_epi32(_mm256_max_epi32(magnitude_bits(group), magnitude_bits(group + 8)),
                                   _mm256_max_epi32(magnitude_bits(group + 16), magnitude_bits(group + 24)));
   }
-  const __m256i bits = across(partial, [](__m256i a, __m256i b) { return _mm256_max_epi32(a, b); });
-  const __m256 amax = _mm256_castsi256_ps(bits);
-  const __m256 finite = _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_set1_epi32(0x7F800000), bits));
-  const __m256 usable = _mm256_and_ps(finite, _mm256_cmp_ps(amax, _mm256_set1_ps(kLeastAmax), _CMP_GE_OQ));
-  const __m256 scale = _mm256_and_ps(_mm256_div_ps(amax, _mm256_set1_ps(127.0F)), usable);
-  const __m256 nan = _mm256_set1_ps(std::numeric_limits<float>::quiet_NaN());
-  _mm256_storeu_ps(groups.scale, _mm256_blendv_ps(nan, scale, finite));
-  alignas(32) float inverse[8], keep[8];
-  _mm256_store_ps(inverse, _mm256_div_ps(_mm256_set1_ps(127.0F), amax));
-  _mm256_store_ps(keep, usable);
+  const GroupFactors factors =
+      set_scales(across(partial, [](__m256i a, __m256i b) { return _mm256_max_epi32(a, b); }), groups);
   MOE_UNROLL
   for (int g = 0; g < 8; ++g) {
-    const __m256 factor = _mm256_set1_ps(inverse[g]);
-    const __m256i mask = _mm256_castps_si256(_mm256_set1_ps(keep[g]));
+    const __m256 factor = _mm256_set1_ps(factors.inverse[g]);
+    const __m256i mask = _mm256_set1_epi32(factors.keep[g]);
     const auto eight = [&](int i) {
       const __m256i q =
           _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + g * kQuantGroup + 8 * i), factor));
@@ -62,14 +154,9 @@ void quantise_block(const float* x, std::byte* quants, InputGroups& groups) {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     const __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(words_low, words_high), order);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(quants) + g, bytes);
-    partial[g] = _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
+    partial[g] = sums_of_fours(bytes);
   }
-  const __m256i sums = across(partial, [](__m256i a, __m256i b) { return _mm256_add_epi32(a, b); });
-  const __m256i none = _mm256_setzero_si256();
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(groups.start_q8),
-                      _mm256_sub_epi32(none, _mm256_slli_epi32(sums, 7)));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(groups.start_q4),
-                      _mm256_sub_epi32(none, _mm256_slli_epi32(sums, 3)));
+  set_starts(partial, groups);
 }
 
 // The bits of eight floats rounded to bf16, in the high halves.
@@ -84,7 +171,7 @@ inline __m256i round_bf16(const float* x) {
                           _mm256_set1_epi32(static_cast<int>(0xFFFF0000U)));
 }
 
-void round_block(const float* x, std::int64_t element, std::byte* out) {
+inline void round_block(const float* x, std::int64_t element, std::byte* out) {
   for (int i = 0; i < kBlockK; i += 16) {
     const __m256i low = round_bf16(x + i), high = round_bf16(x + i + 8);
     auto* to = reinterpret_cast<__m256i*>(out + i * element);
@@ -97,6 +184,8 @@ void round_block(const float* x, std::int64_t element, std::byte* out) {
     }
   }
 }
+
+#endif
 
 void prepare(const PackedInput& input, std::int64_t row_begin, std::int64_t row_end) {
   if (input.borrowed()) return;

@@ -309,19 +309,21 @@ TEST(Matmul, InputsThatHaveNoQuantsSpoilTheirOwnRowAlone) {
   const std::int64_t n = 20, k = 100;
   for (const WeightType type : {WeightType::q8, WeightType::q4}) {
     const PackedMatrix w = random_matrix(type, n, k, 31);
-    std::vector<float> x = random_floats(5 * k, 32);
+    std::vector<float> x = random_floats(7 * k, 32);
     x[0 * k + 7] = NAN;
     x[1 * k + 99] = INFINITY;
     std::fill_n(&x[2 * k], k, 0.0F);
     std::fill_n(&x[3 * k], 40, 1e-38F);
-    const std::vector<float> expected = multiply(scalar_table(), w, x, 5, Compute::int8);
+    x[5 * k + 50] = std::nextafter(kMostAmax, 0.0F);  // the largest that has a scale
+    x[6 * k + 50] = -kMostAmax;
+    const std::vector<float> expected = multiply(scalar_table(), w, x, 7, Compute::int8);
     for (const KernelTable* table : exact_tables()) {
-      const std::vector<float> y = multiply(*table, w, x, 5, Compute::int8);
+      const std::vector<float> y = multiply(*table, w, x, 7, Compute::int8);
       for (std::int64_t i = 0; i < n; ++i) {
-        EXPECT_TRUE(std::isnan(y[i]) && std::isnan(y[n + i])) << table->name;
+        EXPECT_TRUE(std::isnan(y[i]) && std::isnan(y[n + i]) && std::isnan(y[6 * n + i])) << table->name;
         EXPECT_EQ(y[2 * n + i], 0.0F) << table->name;
       }
-      EXPECT_EQ(std::memcmp(&y[2 * n], &expected[2 * n], 3 * n * sizeof(float)), 0) << table->name;
+      EXPECT_EQ(std::memcmp(&y[2 * n], &expected[2 * n], 4 * n * sizeof(float)), 0) << table->name;
     }
   }
 }
