@@ -4,6 +4,7 @@
 #include <functional>
 #include <limits>
 
+#include "kernels/quantise.h"
 #include "kernels/thread_team.h"
 #include "tests/kernels/support.h"
 
