@@ -1,4 +1,4 @@
-// A thread-local buffer of floats that grows to its final size and stays.
+// A buffer of floats that grows to its final size and stays.
 #pragma once
 
 #include <cstddef>
@@ -11,18 +11,21 @@ namespace moe::kernels {
 
 class Scratch {
  public:
-  // 64-byte aligned room for n floats, contents undefined; valid until the next call. Ends the program
-  // through noexcept callers if memory is refused, as a stack overflow would.
+  // 64-byte aligned room for n floats; valid until a call asks for more. What grows loses its contents, so that it is
+  // not in memory twice. Throws std::bad_alloc, which ends the program through noexcept callers, as a stack overflow
+  // would.
   float* floats(std::int64_t n) {
     if (n > size_) {
       const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(float) + 63) / 64 * 64;
-      float* memory = static_cast<float*>(std::aligned_alloc(64, bytes));
-      if (memory == nullptr) throw std::bad_alloc();
-      memory_.reset(memory);
+      memory_.reset();
+      size_ = 0;
+      memory_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
+      if (memory_ == nullptr) throw std::bad_alloc();
       size_ = n;
     }
     return memory_.get();
   }
+  const float* data() const noexcept { return memory_.get(); }
 
  private:
   struct Free {

@@ -8,24 +8,18 @@
 
 #include "engine/runtime/executor.h"
 #include "engine/runtime/ops.h"
+#include "kernels/scratch.h"
 
 namespace moe {
 
-// Floats that grow and are never cleared: scratch that every pass writes before it reads. What grows loses its contents,
-// so that it is not in memory twice.
+// Scratch that every pass writes before it reads.
 class Buffer {
  public:
-  float* get(std::int64_t floats) {
-    if (std::int64_t(data_.size()) < floats) {
-      data_ = {};
-      data_.resize(floats);
-    }
-    return data_.data();
-  }
-  const float* at(std::int64_t offset) const { return data_.data() + offset; }
+  float* get(std::int64_t floats) { return memory_.floats(floats); }
+  const float* at(std::int64_t offset) const { return memory_.data() + offset; }
 
  private:
-  std::vector<float> data_;
+  kernels::Scratch memory_;
 };
 
 // Rows of numbers that one product writes and the next one reads.

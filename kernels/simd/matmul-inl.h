@@ -219,7 +219,7 @@ class Product {
  public:
   Product(const Family& family, const PackedMatrix& w, const InputRows& x, const Epilogue& epilogue, float* y,
           std::ptrdiff_t ldy)
-      : family_(family), w_(w), x_(x), epilogue_(epilogue), y_(y), ldy_(ldy) {}
+      : family_(family), w_(w), x_(x), epilogue_(epilogue), y_(y), ldy_(ldy), streams_(streams()) {}
 
   void run(std::int64_t n_begin, std::int64_t n_end) {
     n_end_ = n_end;
@@ -232,9 +232,19 @@ class Product {
         group(tile, std::min<std::int64_t>(tile_end, tile + group_tiles_), tile_end);
       }
     }
+    if (streams_) _mm_sfence();
   }
 
  private:
+  // Outputs of which there are more are not kept in the caches: storing there would read each line before it is written.
+  static constexpr std::int64_t kStreamedBytes = 1 << 20;
+
+  // Whether all outputs go past the caches. Not where they are added to what is read from the same place.
+  bool streams() const {
+    return x_.rows * w_.outputs() * static_cast<std::int64_t>(sizeof(float)) > kStreamedBytes &&
+           epilogue_.residual == nullptr && ldy_ % kLanes == 0 && reinterpret_cast<std::uintptr_t>(y_) % 64 == 0;
+  }
+
   static constexpr std::int64_t kGroupTiles = 16, kBlockScales = kBlockK / kQuantGroup * kLanes;
 
   bool gated() const { return w_.order() == RowOrder::gate_up; }
@@ -299,7 +309,7 @@ class Product {
 
   // Rows of y lie far from each other: the lines that will be written are asked for some rows ahead.
   void fetch_outputs(std::int64_t begin, std::int64_t end, std::int64_t r) const {
-    if (r >= rows_) return;
+    if (r >= rows_ || streams_) return;
     const std::int64_t factor = gated() ? 2 : 1;
     const float* y = y_ + (row_ + r) * ldy_ + begin / factor * kLanes;
     for (std::int64_t at = 0; at < (end - begin) / factor * kLanes; at += kLanes)
@@ -411,6 +421,7 @@ class Product {
       if (residual != nullptr) v = add(load_partial(residual, left), v);
       return store_partial(y, v, left);
     }
+    if (streams_) return stream(y, v);
     if (residual != nullptr) v = add(load(residual), v);
     store(y, v);
   }
@@ -421,6 +432,7 @@ class Product {
   const Epilogue& epilogue_;
   float* y_;
   std::ptrdiff_t ldy_;
+  bool streams_;
   std::int64_t n_end_ = 0;
   // The current chunk and group.
   std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0, begin_ = 0;

@@ -25,6 +25,11 @@ inline void store(float* p, Vec v) {
   _mm256_storeu_ps(p, v.lo);
   _mm256_storeu_ps(p + 8, v.hi);
 }
+// Past the caches, to a multiple of 64 bytes. Others see it after _mm_sfence.
+inline void stream(float* p, Vec v) {
+  _mm256_stream_ps(p, v.lo);
+  _mm256_stream_ps(p + 8, v.hi);
+}
 // The first n < 16 floats, zeros behind them; nothing beyond is touched.
 inline Vec load_partial(const float* p, std::int64_t n) {
   float padded[kLanes] = {};

@@ -20,6 +20,8 @@ using Mask = __mmask16;
 
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+// Past the caches, to a multiple of 64 bytes. Others see it after _mm_sfence.
+inline void stream(float* p, Vec v) { _mm512_stream_ps(p, v); }
 // The first n < 16 floats, zeros behind them; nothing beyond is touched.
 inline Mask first_lanes(std::int64_t n) { return static_cast<Mask>((1U << n) - 1U); }
 inline Vec load_partial(const float* p, std::int64_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }

@@ -266,6 +266,38 @@ TEST(Matmul, EpiloguesAreTheSeparateStepsToTheBit) {
   });
 }
 
+// More outputs than are kept in the caches, at places and distances that can and cannot be written past them.
+TEST(Matmul, ManyOutputsWhereverTheyLie) {
+  const std::int64_t rows = 130, k = 5;
+  const std::vector<float> x = random_floats(rows * k, 41);
+  for (const std::int64_t n : {2048, 2061}) {
+    for (const RowOrder order : {RowOrder::stacked, RowOrder::gate_up}) {
+      const std::int64_t stored = order == RowOrder::gate_up ? 2 * n : n;
+      const StoredMatrix w(WeightType::bf16, stored, k, 42);
+      const PackedMatrix packed = pack(std::vector{w.view}, WeightType::bf16, order);
+      const std::vector<float> expected = multiply(scalar_table(), packed, x, rows, Compute::f32);
+      for (const KernelTable* table : exact_tables()) {
+        if (is_emulated(table) && n == 2061) continue;  // slow
+        for (const auto& [offset, stride] : {std::pair{0, 2064}, {16, 2064}, {1, 2064}, {0, 2065}}) {
+          std::vector<float> room(static_cast<std::size_t>(rows * stride + 32), -7.0F);
+          float* y = room.data();
+          while (reinterpret_cast<std::uintptr_t>(y) % 64 != 0) ++y;
+          y += offset;
+          PackedInput input;
+          input.bind(*table, Compute::f32, x.data(), k, rows, k);
+          table->prepare(input, 0, rows);
+          table->matmul(packed, input.all(), {}, y, stride, 0, n);
+          for (std::int64_t r = 0; r < rows; ++r) {
+            ASSERT_EQ(std::memcmp(y + r * stride, &expected[r * n], n * sizeof(float)), 0)
+                << table->name << " row " << r << " offset " << offset << " stride " << stride;
+            for (std::int64_t i = n; i < stride && r + 1 < rows; ++i) ASSERT_EQ(y[r * stride + i], -7.0F);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Matmul, ResidualsInPlace) {
   const std::int64_t n = 50, k = 64, rows = 9;
   const std::vector<float> x = random_floats(rows * k, 21), residual = random_floats(rows * n, 22);

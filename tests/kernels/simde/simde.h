@@ -99,6 +99,8 @@ inline __m512 dpbf16_ps(__m512 sum, __m512i a, __m512i b) {
 #define _mm512_madd_epi16(a, b) moe::kernels::test::madd_epi16(a, b)
 #undef _mm512_maskz_loadu_ps
 #define _mm512_maskz_loadu_ps(mask, p) moe::kernels::test::maskz_loadu_ps(mask, p)
+#undef _mm512_stream_ps
+#define _mm512_stream_ps(p, v) _mm512_storeu_ps(p, v)
 #undef _mm512_mask_storeu_ps
 #define _mm512_mask_storeu_ps(p, mask, v) moe::kernels::test::mask_storeu_ps(p, mask, v)
 
