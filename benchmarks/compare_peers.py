@@ -12,6 +12,7 @@ repeated until the time is up or --rounds are done, so that every program sees t
 one processor. performance_report.py makes tables and charts of the result.
 """
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -79,8 +80,8 @@ class Runner:
         results = self.run([o.moe_bench, "-m", path, "--layers", str(layers), *TYPES[kind][0], "-p", o.prompt, "-n", o.generate,
                             "-d", o.depth, "-t", str(threads), "-r", str(o.repetitions), "-o", "json"], threads)
         return [{"program": "moe-bench", "n_prompt": r["n_prompt"], "n_gen": r["n_gen"], "n_depth": r["n_depth"],
-                 "ts": [(r["n_prompt"] + r["n_gen"]) / s for s in r["seconds"]], "limits": r["limits"], "of_peak": r["of_peak"],
-                 "of_bandwidth": r["of_bandwidth"], "products": r["products"], "kernels": r["kernels"],
+                 "ts": [(r["n_prompt"] + r["n_gen"]) / s for s in r["seconds"]], "limits_of_runs": r["limits_of_runs"],
+                 "products": r["products"], "kernels": r["kernels"],
                  "processor": r["processor"], "layer_flops": layer_flops(r), "components": r["components"],
                  "bytes": r["cost"]["weight_bytes"] + r["cost"]["kv_bytes"]} for r in results]
 
@@ -89,12 +90,31 @@ class Runner:
         _, layers, config = read_config(o.shapes[shape])
         _, gguf, bits = TYPES[kind]
         file = o.ggufs[shape].replace("{type}", gguf)
-        results = self.run([*shlex.split(o.peers[name]), "-m", file, "-p", o.prompt, "-n", o.generate,
-                            *(["-d", o.depth] if o.depth != "0" else []), "-t", str(threads), "-r", str(o.repetitions),
-                            "-o", "json"], threads)
+        command = [*shlex.split(o.peers[name]), "-m", file, "-t", str(threads), "-r", str(o.repetitions), "-o", "json"]
+        if o.depth != "0" and not self.knows_depth(command[0]):
+            return self.at_depth_by_difference(
+                name, command, threads, lambda size: active_bytes(size, config, layers, bits))
+        results = self.run([*command, "-p", o.prompt, "-n", o.generate, *(["-d", o.depth] if o.depth != "0" else [])], threads)
         return [{"program": name, "n_prompt": r["n_prompt"], "n_gen": r["n_gen"], "n_depth": r.get("n_depth", 0),
                  "ts": r["samples_ts"], "bytes": active_bytes(r["model_size"], config, layers, bits) * r["n_gen"]}
                 for r in results]
+
+
+    @functools.cache
+    def knows_depth(self, program: str) -> bool:
+        return "--n-depth" in subprocess.run([program, "--help"], capture_output=True, text=True).stdout
+
+    def at_depth_by_difference(self, name: str, command: list[str], threads: int, model_bytes) -> list[dict]:
+        """A program that cannot start at a depth: the prompt's time is what a longer prompt takes more."""
+        o = self.options
+        depth, prompt, generate = int(o.depth), int(o.prompt), int(o.generate)
+        results = self.run([*command, "-p", f"{depth},{depth + prompt}", "-n", "0", "-gp", f"{depth},{generate}"], threads)
+        seconds = {r["n_prompt"]: sorted(1e-9 * s for s in r["samples_ns"]) for r in results if r["n_gen"] == 0}
+        added = [prompt / (b - a) for a, b in zip(seconds[depth], seconds[depth + prompt])]
+        written = next(r for r in results if r["n_gen"] > 0)
+        return [{"program": name, "n_prompt": prompt, "n_gen": 0, "n_depth": depth, "ts": added, "bytes": 0},
+                {"program": name, "n_prompt": 0, "n_gen": generate, "n_depth": depth, "ts": written["samples_ts"],
+                 "bytes": model_bytes(written["model_size"]) * generate}]
 
 
 def layer_flops(result: dict) -> int:
@@ -144,16 +164,15 @@ def main():
 
 
 def merge(results: dict, key: tuple, new: dict):
-    """Samples add up; limits are the best that any turn saw; of one turn's breakdown the fastest is kept."""
+    """Samples add up, and the limits beside them; of one turn's breakdown the fastest is kept."""
     old = results.get(key)
     if old is None:
         results[key] = new
         return
-    if "limits" in new:
+    if "limits_of_runs" in new:
         if max(new["ts"]) > max(old["ts"]):
             old["components"] = new["components"]
-        for name, value in new["limits"].items():
-            old["limits"][name] = max(old["limits"][name], value)
+        old["limits_of_runs"] += new["limits_of_runs"]
     old["ts"] += new["ts"]
 
 

@@ -32,12 +32,18 @@ def median(r: dict) -> float:
     return statistics.median(r["ts"])
 
 
+def limit(r: dict, name: str) -> float:
+    return statistics.median(run[name] for run in r["limits_of_runs"])
+
+
 def fraction(r: dict, ours: dict) -> float:
-    """Of the peak (prefill: the layers' products) or of the bandwidth (decode), both measured by moe-bench."""
-    if r["n_prompt"]:
-        peak = {"f32": "f32", "bf16": "bf16", "int8": "int8"}[ours["products"]]
-        return ours["layer_flops"] / r["n_prompt"] * median(r) / ours["limits"][peak]
-    return r["bytes"] / r["n_gen"] * median(r) / ours["limits"]["read_bandwidth"]
+    """Of the peak (prefill: the layers' products) or of the bandwidth (decode), both measured by moe-bench: the median
+    over its own runs, each beside its own limits; a peer's median beside the median of the limits."""
+    name = ours["products"] if r["n_prompt"] else "read_bandwidth"
+    work = ours["layer_flops"] / r["n_prompt"] if r["n_prompt"] else r["bytes"] / r["n_gen"]
+    if r is ours:
+        return statistics.median(work * ts / run[name] for ts, run in zip(r["ts"], r["limits_of_runs"]))
+    return work * median(r) / limit(ours, name)
 
 
 def table(results: list[dict]) -> str:
@@ -58,13 +64,12 @@ def table(results: list[dict]) -> str:
 
 
 def limits_table(results: list[dict]) -> str:
-    best: dict = {}
+    seen: dict = {}
     for r in results:
-        for name, value in r.get("limits", {}).items():
-            row = best.setdefault(r["threads"], {})
-            row[name] = max(row.get(name, 0), value)
+        seen.setdefault(r["threads"], []).extend(r["limits_of_runs"])
+    medians = {threads: {n: statistics.median(run[n] for run in runs) for n in runs[0]} for threads, runs in seen.items()}
     lines = ["| threads | read bandwidth, GB/s | f32, GFLOP/s | bf16, GFLOP/s | int8, GOP/s |", "|---:|---:|---:|---:|---:|"]
-    for threads, row in sorted(best.items()):
+    for threads, row in sorted(medians.items()):
         lines.append(f"| {threads} | " + " | ".join(f"{row[n] / 1e9:.1f}" for n in ("read_bandwidth", "f32", "bf16", "int8")) + " |")
     return "\n".join(lines)
 
@@ -96,8 +101,8 @@ def bars(title: str, types: dict, path: pathlib.Path):
     svg = Svg(720, 60 + 20 * rows + 18 * len(types))
     left, right = 150, 640
     top = max(median(r) for b in types.values() for r in b.values())
-    limit = {k: median(b["moe-bench"]) / fraction(b["moe-bench"], b["moe-bench"]) for k, b in types.items() if "moe-bench" in b}
-    scale = (right - left) / max(top, *limit.values()) if limit else (right - left) / top
+    limits = {k: median(b["moe-bench"]) / fraction(b["moe-bench"], b["moe-bench"]) for k, b in types.items() if "moe-bench" in b}
+    scale = (right - left) / max(top, *limits.values()) if limits else (right - left) / top
     svg.text(10, 20, title, 14, weight="bold")
     svg.text(right, 20, "tokens/s; dashed: the processor's limit", 10, "end")
     y = 36
@@ -109,8 +114,8 @@ def bars(title: str, types: dict, path: pathlib.Path):
             svg.rect(left, y + 3, median(r) * scale, 14, COLOURS[programs.index(program) % len(COLOURS)])
             svg.text(left + median(r) * scale + 5, y + 14, f"{median(r):.1f}", 10)
             y += 20
-        if kind in limit:
-            svg.line(left + limit[kind] * scale, begin, left + limit[kind] * scale, y, "4 3")
+        if kind in limits:
+            svg.line(left + limits[kind] * scale, begin, left + limits[kind] * scale, y, "4 3")
         y += 18
     svg.save(path)
 
