@@ -239,9 +239,9 @@ constexpr std::int64_t kScratchBytes = 1'500'000;
 std::int64_t pass_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compute compute) {
   const PassBuffers buffers(spec, rows);
   const std::int64_t n = buffers.prepared();
-  // Inputs as products read them: numbers, or a byte each and a group's scale and starts.
-  constexpr std::int64_t kFloat = sizeof(float);
-  const std::int64_t prepared = compute == kernels::Compute::int8   ? n + n / kernels::kQuantGroup * 12
+  // Inputs as products read them: numbers, or a byte each and what a group has besides.
+  constexpr std::int64_t kFloat = sizeof(float), kGroup = sizeof(kernels::InputGroups) / kernels::InputGroups::kGroups;
+  const std::int64_t prepared = compute == kernels::Compute::int8   ? n + n / kernels::kQuantGroup * kGroup
                                 : compute == kernels::Compute::bf16 ? n * 2
                                                                     : buffers.prepared_f32() * kFloat;
   return buffers.numbers() * kFloat + prepared + kScratchBytes;
