@@ -92,7 +92,7 @@ class Runner:
         file = o.ggufs[shape].replace("{type}", gguf)
         command = [*shlex.split(o.peers[name]), "-m", file, "-t", str(threads), "-r", str(o.repetitions), "-o", "json"]
         if o.depth != "0" and not self.knows_depth(command[0]):
-            return self.at_depth_by_difference(
+            return self.from_depth_zero(
                 name, command, threads, lambda size: active_bytes(size, config, layers, bits))
         results = self.run([*command, "-p", o.prompt, "-n", o.generate, *(["-d", o.depth] if o.depth != "0" else [])], threads)
         return [{"program": name, "n_prompt": r["n_prompt"], "n_gen": r["n_gen"], "n_depth": r.get("n_depth", 0),
@@ -104,15 +104,13 @@ class Runner:
     def knows_depth(self, program: str) -> bool:
         return "--n-depth" in subprocess.run([program, "--help"], capture_output=True, text=True).stdout
 
-    def at_depth_by_difference(self, name: str, command: list[str], threads: int, model_bytes) -> list[dict]:
-        """A program that cannot start at a depth: the prompt's time is what a longer prompt takes more."""
+    def from_depth_zero(self, name: str, command: list[str], threads: int, model_bytes) -> list[dict]:
+        """A program that cannot start at a depth reads it as well: the rate of the whole prompt, which flatters it. Once a turn."""
         o = self.options
         depth, prompt, generate = int(o.depth), int(o.prompt), int(o.generate)
-        results = self.run([*command, "-p", f"{depth},{depth + prompt}", "-n", "0", "-gp", f"{depth},{generate}"], threads)
-        seconds = {r["n_prompt"]: sorted(1e-9 * s for s in r["samples_ns"]) for r in results if r["n_gen"] == 0}
-        added = [prompt / (b - a) for a, b in zip(seconds[depth], seconds[depth + prompt])]
-        written = next(r for r in results if r["n_gen"] > 0)
-        return [{"program": name, "n_prompt": prompt, "n_gen": 0, "n_depth": depth, "ts": added, "bytes": 0},
+        once = ["-r", "1", "-w", "0", "-p", str(depth + prompt), "-n", "0", "-gp", f"{depth},{generate}"]
+        read, written = sorted(self.run([*command, *once], threads), key=lambda r: r["n_gen"])
+        return [{"program": name, "n_prompt": prompt, "n_gen": 0, "n_depth": depth, "ts": read["samples_ts"], "bytes": 0},
                 {"program": name, "n_prompt": 0, "n_gen": generate, "n_depth": depth, "ts": written["samples_ts"],
                  "bytes": model_bytes(written["model_size"]) * generate}]
 
