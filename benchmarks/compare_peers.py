@@ -99,7 +99,6 @@ class Runner:
                  "ts": r["samples_ts"], "bytes": active_bytes(r["model_size"], config, layers, bits) * r["n_gen"]}
                 for r in results]
 
-
     @functools.cache
     def knows_depth(self, program: str) -> bool:
         return "--n-depth" in subprocess.run([program, "--help"], capture_output=True, text=True).stdout

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Writes a Qwen3-MoE checkpoint of random BF16 weights, shard by shard: models larger than memory to run from the mapping.
 
-    random_checkpoint.py configs/Qwen_Qwen3-30B-A3B/config.json OUT --layers 24          # 30.6 GB
+    random_checkpoint.py configs/Qwen_Qwen3-30B-A3B/config.json OUT --layers 24          # 31.2 GB
 
 Weights are windows of one array of normal numbers with the deviation a trained model has; norms are ones. There is no
-tokenizer: use moe-bench.
+tokenizer: moe-run wants the files of one beside it, moe-bench none.
 """
 import argparse
 import json

@@ -45,6 +45,13 @@ bool is_layer_product(Component part) {
   }
 }
 
+template <typename Value>
+double median_of(const std::vector<Sample>& samples, Value value) {
+  std::vector<double> values;
+  for (const Sample& sample : samples) values.push_back(value(sample));
+  return spread(std::move(values)).median;
+}
+
 }  // namespace
 
 std::string BenchTest::name() const {
@@ -121,15 +128,10 @@ double BenchResult::median_seconds() const {
 }
 
 Limits BenchResult::limits() const {
-  const auto median = [&](auto value) {
-    std::vector<double> values;
-    for (const Sample& sample : samples) values.push_back(value(sample.limits));
-    return spread(std::move(values)).median;
-  };
   Limits limits;
-  limits.read_bandwidth = median([](const Limits& l) { return l.read_bandwidth; });
+  limits.read_bandwidth = median_of(samples, [](const Sample& s) { return s.limits.read_bandwidth; });
   for (const kernels::Compute c : kComputes) {
-    limits.peaks[std::size_t(c)] = median([c](const Limits& l) { return l.peak(c); });
+    limits.peaks[std::size_t(c)] = median_of(samples, [c](const Sample& s) { return s.limits.peak(c); });
   }
   return limits;
 }
@@ -140,16 +142,12 @@ double BenchResult::of_peak() const {
     const auto part = static_cast<Component>(i);
     if (is_layer_product(part)) flops += static_cast<double>(costs[part].class_a);
   }
-  std::vector<double> fractions;
-  for (const Sample& s : samples) fractions.push_back(flops / s.seconds / s.limits.peak(products));
-  return spread(std::move(fractions)).median;
+  return median_of(samples, [&](const Sample& s) { return flops / s.seconds / s.limits.peak(products); });
 }
 
 double BenchResult::of_bandwidth() const {
   const auto bytes = static_cast<double>(costs.weight_bytes + costs.kv_bytes);
-  std::vector<double> fractions;
-  for (const Sample& s : samples) fractions.push_back(bytes / s.seconds / s.limits.read_bandwidth);
-  return spread(std::move(fractions)).median;
+  return median_of(samples, [&](const Sample& s) { return bytes / s.seconds / s.limits.read_bandwidth; });
 }
 
 PartRates rates(const BenchResult& result, Component part) {
