@@ -27,6 +27,7 @@ struct MicroArgs {
   // make `next_share` in a whole block of K.
   const std::byte* next;
   std::int64_t next_stride, next_share;
+  float* widened;  // where a microkernel that widens weights leaves them, [T][kBlockK][16]
   float* sums;
   bool first;
   bool whole;  // all of K, of all rows
@@ -199,7 +200,7 @@ struct Family {
   void (*unpack)(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
                  std::byte* out);
   std::int64_t chunk_rows;
-  std::int64_t unpack_panels = 2;  // as many panels of rows read tiles as they are, if they can; more unpack them
+  Micros widening;  // instead of `unpack`: on the tiles as they are, for the first panel; leave the block unpacked
 };
 
 inline Vec activate(const Epilogue& epilogue, Vec gate, Vec up) {
@@ -245,6 +246,8 @@ class Product {
            epilogue_.residual == nullptr && ldy_ % kLanes == 0 && reinterpret_cast<std::uintptr_t>(y_) % 64 == 0;
   }
 
+  // As many panels of rows read tiles as they are, if they can; for more, blocks are unpacked once.
+  static constexpr std::int64_t kDirectPanels = 2;
   static constexpr std::int64_t kGroupTiles = 16, kBlockScales = kBlockK / kQuantGroup * kLanes;
 
   bool gated() const { return w_.order() == RowOrder::gate_up; }
@@ -255,7 +258,8 @@ class Product {
     const std::int64_t chunks = (left + family_.chunk_rows - 1) / family_.chunk_rows;
     rows_ = (left + chunks - 1) / chunks;
     micros_ = &family_.direct;
-    unpack_ = micros_->by_rows == nullptr || (family_.unpacked.by_rows != nullptr && rows_ > family_.unpack_panels * micros_->rows);
+    unpack_ = micros_->by_rows == nullptr || (family_.unpacked.by_rows != nullptr && rows_ > kDirectPanels * micros_->rows);
+    widen_ = unpack_ && family_.widening.by_rows != nullptr;
     if (unpack_) micros_ = &family_.unpacked;
     const std::int64_t most = micros_->rows;
     if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;
@@ -339,7 +343,8 @@ class Product {
     args.next_stride = w_.tile_bytes();
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
     args.group_stride = x_.group_stride;
-    if (unpack_) unpack(tile, tiles, k, args);
+    args.widened = reinterpret_cast<float*>(blocks_);
+    if (unpack_ && !widen_) unpack(tile, tiles, k, args);
     for (int t = 0; t < tiles; ++t) {
       tile_sums_[tile - begin_ + t] = {sums_ + ((tile - begin_) * rows_ + t) * kLanes, tiles * kLanes};
     }
@@ -353,8 +358,15 @@ class Product {
       if (panels_ > 1 && k + count == w_.cols()) {
         for (std::int64_t r = row; r < row + rows; ++r) fetch_outputs(tile, tile + tiles, r);
       }
-      micros_->find(rows, tiles)(args);
+      const bool widens = widen_ && panel == 0;
+      (widens ? family_.widening : *micros_).find(rows, tiles)(args);
+      if (widens) read_blocks(args);
     }
+  }
+
+  void read_blocks(MicroArgs& args) const {
+    args.weights = blocks_;
+    args.tile_stride = family_.unpacked_bytes;
   }
 
   void unpack(std::int64_t tile, int tiles, std::int64_t k, MicroArgs& args) const {
@@ -362,8 +374,7 @@ class Product {
       for (int t = 0; t < tiles; ++t) {
         family_.unpack(w_, tile + t, k, args.count, blocks_ + t * family_.unpacked_bytes);
       }
-      args.weights = blocks_;
-      args.tile_stride = family_.unpacked_bytes;
+      read_blocks(args);
     }
     if (x_.compute != Compute::int8) return;
     for (int t = 0; t < tiles; ++t) {
@@ -438,7 +449,7 @@ class Product {
   std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0, begin_ = 0;
   int tiles_ = 1;
   const Micros* micros_ = nullptr;
-  bool unpack_ = false;
+  bool unpack_ = false, widen_ = false;
   // Of the bundle that comes next: its blocks, and how much of each a panel fetches.
   const std::byte* next_ = nullptr;
   std::int64_t share_ = 0;

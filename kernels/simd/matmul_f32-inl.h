@@ -91,7 +91,8 @@ inline void add_block(const MicroArgs& args, const Vec (&sums)[T][MR]) {
   }
 }
 
-template <WeightType W>
+// On weights of W. `keep`: leave them widened at args.widened as well.
+template <WeightType W, bool keep = false>
 struct F32Kernels {
   template <int MR, int T>
   struct Kernel {
@@ -103,17 +104,29 @@ struct F32Kernels {
       const std::int64_t stride = args.tile_stride;
       PanelRows<float, MR> x(reinterpret_cast<const float*>(args.x), args.row_bytes / 4);
       NextWeights<MR, T> next(args, kBlockK / 2);
+      float* widened = args.widened;
+      const auto even = [&](int t) __attribute__((always_inline)) {
+        const Vec w = Weights<W>::even(weights + t * stride);
+        if constexpr (keep) store(widened + t * kBlockK * kLanes, w);
+        return w;
+      };
+      const auto odd = [&](int t) __attribute__((always_inline)) {
+        const Vec w = Weights<W>::odd(weights + t * stride);
+        if constexpr (keep) store(widened + t * kBlockK * kLanes + kLanes, w);
+        return w;
+      };
       for (std::int64_t pair = args.count / 2; pair > 0; --pair) {
         MOE_UNROLL
         for (int t = 0; t < T; ++t) fetch_ahead<MR>(weights + t * stride, 2 * kLanes * Weights<W>::kBytes);
         next.fetch();
-        step<MR, T>(sums, x, 0, [&](int t) { return Weights<W>::even(weights + t * stride); });
-        step<MR, T>(sums, x, 1, [&](int t) { return Weights<W>::odd(weights + t * stride); });
+        step<MR, T>(sums, x, 0, even);
+        step<MR, T>(sums, x, 1, odd);
         x.advance(2);
+        if constexpr (keep) widened += 2 * kLanes;
         weights += 2 * kLanes * Weights<W>::kBytes;
       }
       if (args.count % 2 != 0) {
-        step<MR, T>(sums, x, 0, [&](int t) { return Weights<W>::even(weights + t * stride); });
+        step<MR, T>(sums, x, 0, even);
       }
       add_block(args, sums);
     }
@@ -129,21 +142,7 @@ std::int64_t quant_bytes_offset(std::int64_t cols, std::int64_t k) {
   return scale_bytes(cols) + k / kQuantGroup * group_bytes(W);
 }
 
-// One block of a tile as floats [k][16].
-template <WeightType W>
-void widen_floats(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
-                  std::byte* out) {
-  const std::byte* from = w.tile(tile) + float_offset<W>(w.cols(), k);
-  float* to = reinterpret_cast<float*>(out);
-  for (std::int64_t i = 0; i < count; i += 2) {
-    store(to, Weights<W>::even(from));
-    if (i + 1 < count) store(to + kLanes, Weights<W>::odd(from));
-    from += 2 * kLanes * Weights<W>::kBytes;
-    to += 2 * kLanes;
-  }
-}
-
-// The same of quants; `round`: to bf16, for products in bf16 by f32 chains.
+// One block of a tile of quants as floats [k][16]; `round`: to bf16, for products in bf16 by f32 chains.
 template <bool round>
 void widen_quants(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
                   std::byte* out) {
@@ -159,19 +158,18 @@ void widen_quants(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std:
 constexpr std::int64_t kFloatBlock = kBlockK * kLanes * 4;
 // x takes 96 x 256 floats, a fifth of the smallest L2 we care for; processors with AVX-512 have one at least twice as large.
 constexpr std::int64_t kFloatRows = kVecs == 32 ? 224 : 96;
-// Widening in registers takes two operations a pair of k and tile. Where few multiply-adds share them, or many rows
-// the widened block, it is widened once for all: 512 rows gain 3 % with microkernels of 14 rows, 32 would lose 9 %.
-constexpr std::int64_t kFloatPanels = kMicroRows <= 6 ? 2 : 7;
 
+// Widening in registers takes two operations a pair of k and tile. Where there are rows enough, those that come first leave
+// the widened block to the others: stores cost less than widening again.
 template <WeightType W>
 constexpr Family kF32Family = {
     kMicros<F32Kernels<W>::template Kernel>,
     W == WeightType::f32 ? Micros() : kMicros<F32Kernels<WeightType::f32>::template Kernel>,
     kFloatBlock,
     float_offset<W>,
-    widen_floats<W>,
+    nullptr,
     kFloatRows,
-    kFloatPanels};
+    W == WeightType::f32 ? Micros() : kMicros<F32Kernels<W, true>::template Kernel>};
 template <WeightType W, bool round>
 constexpr Family kWidenedFamily = {{},
                                    kMicros<F32Kernels<WeightType::f32>::template Kernel>,
