@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "kernels/scalar_math.h"
 
@@ -28,22 +30,32 @@ std::int64_t value_index(KvType type, int slot, std::int64_t d) noexcept {
   return (tile * kKvBlock + slot) * kLanes + lane;
 }
 
-// Writes x[n] with element i at index(i); elements up to `padded` are zero.
-template <typename Index>
-void store(KvType type, std::byte* block, int slot, const float* x, std::int64_t n, std::int64_t padded,
-           Index index) noexcept {
-  const auto at = [&](std::int64_t i) { return i < n ? x[i] : 0.0F; };
+// Converts x[n] into elements, 16 at a time: place(first, elements). The last ones are padded with zeros.
+template <typename Convert, typename Place>
+void for_sixteens(const float* x, std::int64_t n, Convert convert, Place place) noexcept {
+  decltype(convert(0.0F)) elements[kLanes];
+  for (std::int64_t first = 0; first < n; first += kLanes) {
+    const std::int64_t count = std::min<std::int64_t>(kLanes, n - first);
+    if (count == kLanes) {
+      for (int i = 0; i < kLanes; ++i) elements[i] = convert(x[first + i]);
+    } else {
+      for (int i = 0; i < kLanes; ++i) elements[i] = convert(i < count ? x[first + i] : 0.0F);
+    }
+    place(first, elements);
+  }
+}
+
+// Writes x[n]: place(data, first, elements) is told where the elements of the block begin, once for each 16.
+template <typename Place>
+void store(KvType type, std::byte* block, int slot, const float* x, std::int64_t n, Place place) noexcept {
   if (type == KvType::f32) {
-    auto* out = reinterpret_cast<float*>(block);
-    for (std::int64_t i = 0; i < padded; ++i) out[index(i)] = at(i);
-    return;
+    return for_sixteens(x, n, [](float v) { return v; },
+                        [&](std::int64_t first, const float* elements) { place(block, first, elements); });
   }
   if (type == KvType::bf16) {
-    auto* out = reinterpret_cast<std::uint16_t*>(block);
-    for (std::int64_t i = 0; i < padded; ++i) {
-      out[index(i)] = static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_bf16(at(i))) >> 16);
-    }
-    return;
+    return for_sixteens(
+        x, n, [](float v) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_bf16(v)) >> 16); },
+        [&](std::int64_t first, const std::uint16_t* elements) { place(block, first, elements); });
   }
   float most = 0.0F;
   bool finite = true;
@@ -54,12 +66,14 @@ void store(KvType type, std::byte* block, int slot, const float* x, std::int64_t
   // What is not finite spoils the whole vector, as it spoils every score in f32.
   reinterpret_cast<float*>(block)[slot] = finite ? most / 127.0F : std::numeric_limits<float>::quiet_NaN();
   const float inverse = finite && most > 0.0F ? 127.0F / most : 0.0F;
-  auto* out = reinterpret_cast<std::int8_t*>(block + kKvScaleBytes);
-  for (std::int64_t i = 0; i < padded; ++i) {
+  const auto quantised = [&](float v) {
     // An inverse that overflows (denormal vectors) must not reach past the range.
-    const float q = finite ? std::clamp(at(i) * inverse, -127.0F, 127.0F) : 0.0F;
-    out[index(i)] = static_cast<std::int8_t>((q + kRoundMagic) - kRoundMagic);
-  }
+    const float q = finite ? std::clamp(v * inverse, -127.0F, 127.0F) : 0.0F;
+    return static_cast<std::int8_t>((q + kRoundMagic) - kRoundMagic);
+  };
+  for_sixteens(x, n, quantised, [&](std::int64_t first, const std::int8_t* elements) {
+    place(block + kKvScaleBytes, first, elements);
+  });
 }
 
 template <typename Index>
@@ -102,12 +116,22 @@ std::int64_t kv_vector_bytes(KvType type, std::int64_t d) noexcept {
 }
 
 void store_key(KvType type, std::byte* block, std::int64_t d_k, int slot, const float* key) noexcept {
-  const std::int64_t padded = type == KvType::bf16 ? round_up(d_k, 2) : d_k;
-  store(type, block, slot, key, d_k, padded, [=](std::int64_t d) { return key_index(type, d_k, slot, d); });
+  store(type, block, slot, key, d_k, [=]<typename Element>(std::byte* data, std::int64_t first, const Element* elements) {
+    auto* to = reinterpret_cast<Element*>(data) + key_index(type, d_k, slot, first);
+    const std::int64_t count = std::min<std::int64_t>(kLanes, d_k - first);
+    if constexpr (std::is_same_v<Element, std::uint16_t>) {  // neighbours side by side
+      for (std::int64_t i = 0; i < count; i += 2) std::memcpy(to + i * kLanes, elements + i, 2 * sizeof(Element));
+    } else {
+      for (std::int64_t i = 0; i < count; ++i) to[i * kLanes] = elements[i];
+    }
+  });
 }
 void store_value(KvType type, std::byte* block, std::int64_t d_v, int slot, const float* value) noexcept {
-  store(type, block, slot, value, d_v, round_up(d_v, kLanes),
-        [=](std::int64_t d) { return value_index(type, slot, d); });
+  store(type, block, slot, value, d_v, [=]<typename Element>(std::byte* data, std::int64_t first, const Element* elements) {
+    auto* to = reinterpret_cast<Element*>(data) + value_index(type, slot, first);
+    constexpr int kStride = std::is_same_v<Element, std::uint16_t> ? 2 : 1;  // neighbouring positions side by side
+    for (int i = 0; i < kLanes; ++i) to[i * kStride] = elements[i];
+  });
 }
 float load_key(KvType type, const std::byte* block, std::int64_t d_k, int slot, float* key) noexcept {
   return load(type, block, slot, key, d_k, [=](std::int64_t d) { return key_index(type, d_k, slot, d); });

@@ -73,8 +73,9 @@ inline float widen_bf16(std::uint16_t bits) noexcept {
 // The nearest bf16, ties to even, as a float; of NaN a quiet one.
 inline float round_bf16(float x) noexcept {
   const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
-  if (x != x) return std::bit_cast<float>(bits | 0x400000U);
-  return std::bit_cast<float>((bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U);
+  const std::uint32_t rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) & 0xFFFF0000U;
+  // Of integers, so that loops of it become vectors.
+  return std::bit_cast<float>((bits & 0x7FFFFFFFU) > 0x7F800000U ? bits | 0x400000U : rounded);
 }
 
 // Exact; a signalling NaN becomes quiet, as the F16C instruction has it.

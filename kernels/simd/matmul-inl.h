@@ -200,7 +200,7 @@ struct Family {
   void (*unpack)(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
                  std::byte* out);
   std::int64_t chunk_rows;
-  Micros widening;  // instead of `unpack`: on the tiles as they are, for the first panel; leave the block unpacked
+  Micros widening = {};  // instead of `unpack`: on the tiles as they are, for the first panel; leave the block unpacked
 };
 
 inline Vec activate(const Epilogue& epilogue, Vec gate, Vec up) {
