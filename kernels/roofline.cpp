@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <stdexcept>
 
 #include "kernels/numerics.h"
 #include "kernels/tables.h"
@@ -32,28 +33,40 @@ double best_pass(ThreadTeam& team, double seconds, Job job) {
 // How many streams of pages are read fastest differs from one processor to the next, by a third.
 constexpr std::array kStreams{1, 2, 4, 8, 16};
 constexpr std::int64_t kRow = kStreams.back() * kReadPage;  // floats; a whole number of reads
+constexpr std::int64_t kFloat = sizeof(float);
 
 }  // namespace
 
-// A packed matrix is used for its memory: aligned, on huge pages, freed at the end.
 ReadBandwidth::ReadBandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes)
     : kernels_(roofline_kernels(table)),
       team_(team),
-      share_(
-          std::max<std::int64_t>(1, bytes / (team.size() * kRow * static_cast<std::int64_t>(sizeof(float))))),
-      memory_(WeightType::f32, share_ * team.size() * kLanes, kRow / kLanes) {
+      own_(WeightType::f32, std::max(bytes, least_bytes(team)) / (kRow * kFloat) * kLanes, kRow / kLanes),
+      memory_(reinterpret_cast<const float*>(own_.tile(0))),
+      share_(own_.bytes() / team.size() / (kRow * kFloat) * kRow) {
   team_.run([&](int worker, int) {  // each worker touches its own part first
-    std::fill_n(reinterpret_cast<float*>(memory_.tile(worker * share_)), share_ * kRow, 1.0F);
+    std::fill_n(reinterpret_cast<float*>(own_.tile(0)) + worker * share_, share_, 1.0F);
   });
 }
+
+ReadBandwidth::ReadBandwidth(const KernelTable& table, ThreadTeam& team, std::span<const std::byte> memory)
+    : kernels_(roofline_kernels(table)),
+      team_(team),
+      memory_(reinterpret_cast<const float*>(memory.data())),
+      share_(std::ssize(memory) / team.size() / (kRow * kFloat) * kRow) {
+  if (share_ == 0) throw std::invalid_argument("read bandwidth: too little memory for the team");
+}
+
+std::int64_t ReadBandwidth::least_bytes(const ThreadTeam& team) noexcept { return kRow * kFloat * team.size(); }
 
 double ReadBandwidth::best_time(int streams, double seconds) {
   std::atomic<std::uint32_t> sink = 0;
   return best_pass(team_, seconds, [&](int worker, int) {
-    const float* part = reinterpret_cast<const float*>(memory_.tile(worker * share_));
-    sink += kernels_.read_all(part, share_ * kRow, streams) > 0 ? 1U : 0U;
+    // What is read may be the bits of anything; a comparison, so that nothing is left out.
+    sink += kernels_.read_all(memory_ + worker * share_, share_, streams) > 0 ? 1U : 0U;
   });
 }
+
+double ReadBandwidth::bytes_read() const { return static_cast<double>(share_ * kFloat * team_.size()); }
 
 double ReadBandwidth::measure(double seconds) {
   double time = HUGE_VAL;
@@ -64,10 +77,10 @@ double ReadBandwidth::measure(double seconds) {
       streams_ = streams;
     }
   }
-  return static_cast<double>(memory_.bytes()) / time;
+  return bytes_read() / time;
 }
 
-double ReadBandwidth::again() { return static_cast<double>(memory_.bytes()) / best_time(streams_, 0); }
+double ReadBandwidth::again() { return bytes_read() / best_time(streams_, 0); }
 
 double measure_read_bandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes,
                               double seconds) {

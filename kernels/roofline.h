@@ -1,7 +1,9 @@
 // The limits of this machine, measured in this process: what kernels are judged against.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "kernels/kernel_table.h"
 #include "kernels/packed_matrix.h"
@@ -11,12 +13,16 @@ namespace moe::kernels {
 
 struct RooflineKernels;
 
-// Memory that a team reads again and again, each worker its own part of `bytes` of anonymous memory (huge pages
-// where granted; take several times the last-level cache). Table and team outlive it; one thread at a time.
+// Memory that a team reads again and again, each worker its own part. Table and team outlive it; one thread at a time.
 class ReadBandwidth {
  public:
-  // Writes the memory. Throws std::bad_alloc where it is refused.
+  // `bytes` of anonymous memory (huge pages where granted; take several times the last-level cache), written at
+  // once. Throws std::bad_alloc where they are refused.
   ReadBandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes);
+  // Memory that is there, aligned to 64 bytes, which outlives this: how fast it can be read may depend on where it
+  // lies. Throws std::invalid_argument where it is less than least_bytes.
+  ReadBandwidth(const KernelTable& table, ThreadTeam& team, std::span<const std::byte> memory);
+  static std::int64_t least_bytes(const ThreadTeam& team) noexcept;
   // Bytes per second the team reads together by the best of several patterns, one stream or pages side by side:
   // the best of the passes that fit in `seconds`, two a pattern at least. What is best is kept for again().
   double measure(double seconds);
@@ -25,11 +31,13 @@ class ReadBandwidth {
 
  private:
   double best_time(int streams, double seconds);
+  double bytes_read() const;
 
   const RooflineKernels& kernels_;
   ThreadTeam& team_;
-  std::int64_t share_;  // tiles of memory_ that each worker reads
-  PackedMatrix memory_;
+  PackedMatrix own_;     // used for its memory: aligned, on huge pages, freed at the end
+  const float* memory_;  // [workers][share_]
+  std::int64_t share_;
   int streams_ = 1;
 };
 

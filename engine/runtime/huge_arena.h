@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace moe {
@@ -27,6 +28,8 @@ class HugeArena {
   // The next `bytes`, zero. Errors: limit, if fewer are left.
   std::byte* take(std::int64_t bytes);
   std::int64_t left() const noexcept { return size_ - taken_; }
+  // All pieces taken so far, side by side.
+  std::span<const std::byte> taken() const noexcept { return {data_, static_cast<std::size_t>(taken_)}; }
 
  private:
   std::byte* data_ = nullptr;

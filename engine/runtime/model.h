@@ -133,6 +133,8 @@ class Model : public ModelWeights {
   // Bytes of the packed matrices, and where they lie.
   std::int64_t weight_bytes() const { return weight_bytes_; }
   WeightPlace place() const { return place_; }
+  // The packed matrices side by side, where they lie in memory; else nothing.
+  std::span<const std::byte> resident_weights() const { return memory_.taken(); }
 
   RowTable embedding;        // [V, H]
   RowTable per_layer_table;  // [V, N * W]

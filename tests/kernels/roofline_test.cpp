@@ -20,5 +20,20 @@ TEST(Roofline, LimitsArePlausible) {
   }
 }
 
+TEST(Roofline, MemoryThatIsThereIsReadAsItIs) {
+  ThreadTeam team(2);
+  const KernelTable& table = scalar_table();
+  const auto least = static_cast<std::size_t>(ReadBandwidth::least_bytes(team));
+  // Bits of anything, NaN among them.
+  const PackedMatrix memory(WeightType::f32, 16, 2 * ReadBandwidth::least_bytes(team) / 64);
+  const std::span<const std::byte> bytes(memory.tile(0), 2 * least);
+  ReadBandwidth bandwidth(table, team, bytes);
+  for (const double measured : {bandwidth.measure(0.02), bandwidth.again()}) {
+    EXPECT_GT(measured, 1e5);
+    EXPECT_LT(measured, 1e13);
+  }
+  EXPECT_THROW(ReadBandwidth(table, team, bytes.first(least - 1)), std::invalid_argument);
+}
+
 }  // namespace
 }  // namespace moe::kernels::test

@@ -45,6 +45,16 @@ bool is_layer_product(Component part) {
   }
 }
 
+// Weights of less than 64 MiB may lie in the caches when their turn comes, and of more than a GiB a part tells enough.
+kernels::ReadBandwidth bandwidth_beside(const kernels::KernelTable& table, kernels::ThreadTeam& team, const Model& model) {
+  constexpr std::int64_t kLeast = std::int64_t{64} << 20, kMost = std::int64_t{1} << 30;
+  const std::span<const std::byte> weights = model.resident_weights();
+  if (std::ssize(weights) >= std::max(kLeast, kernels::ReadBandwidth::least_bytes(team))) {
+    return {table, team, weights.first(std::min(weights.size(), std::size_t{kMost}))};
+  }
+  return {table, team, std::clamp(model.weight_bytes(), kLeast, kMost)};
+}
+
 template <typename Value>
 double median_of(const std::vector<Sample>& samples, Value value) {
   std::vector<double> values;
@@ -89,8 +99,8 @@ Limits mean(const Limits& a, const Limits& b) {
   return mean;
 }
 
-LimitsMeter::LimitsMeter(const kernels::KernelTable& table, kernels::ThreadTeam& team, std::int64_t bytes)
-    : table_(table), team_(team), bandwidth_(table, team, bytes) {
+LimitsMeter::LimitsMeter(const kernels::KernelTable& table, kernels::ThreadTeam& team, const Model& model)
+    : table_(table), team_(team), bandwidth_(bandwidth_beside(table, team, model)) {
   bandwidth_.measure(kBandwidthSeconds);
 }
 

@@ -50,8 +50,9 @@ Limits mean(const Limits& a, const Limits& b);
 // what was measured in another minute says nothing. Table and team outlive it.
 class LimitsMeter {
  public:
-  // Reads `bytes` of memory of its own, which it takes at once; so std::bad_alloc where they are refused.
-  LimitsMeter(const kernels::KernelTable& table, kernels::ThreadTeam& team, std::int64_t bytes);
+  // The bandwidth is that of the weights where they lie, which outlive this: pages differ in speed. Of those that are not in
+  // memory, and of few, that of as much memory of its own; std::bad_alloc where it is refused.
+  LimitsMeter(const kernels::KernelTable& table, kernels::ThreadTeam& team, const Model& model);
   // The limits of this moment, in about 0.1 s.
   Limits now();
 

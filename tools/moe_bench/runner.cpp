@@ -169,17 +169,12 @@ class TestRun {
   std::vector<Feed> feeds_;
 };
 
-// Memory to read for the bandwidth: as much as the weights, so that caches help both alike, within reason.
-std::int64_t bandwidth_bytes(const Model& model) {
-  return std::clamp<std::int64_t>(model.weight_bytes(), std::int64_t{64} << 20, std::int64_t{1} << 30);
-}
-
 // All tests of one model, form of weights and number of threads. False if interrupted.
 bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::string& weights, int threads,
                std::vector<BenchResult>& results) {
   const kernels::KernelTable& table = kernels::select_kernels();
   kernels::ThreadTeam team(threads);
-  LimitsMeter limits(table, team, bandwidth_bytes(*loaded.model));
+  LimitsMeter limits(table, team, *loaded.model);
   bool complete = true;
   std::vector<kernels::Compute> computes = o.computes;
   if (computes.empty()) computes.push_back(usual_compute(weights != "native"));

@@ -104,7 +104,9 @@ TEST_P(KvTypes, AreCloseToF32) {
   const auto n = double(expected.size());
   const double deviation = std::sqrt(squares / n - sum / n * sum / n);
   EXPECT_LE(worst, GetParam().most * deviation);
-  if (GetParam().type != KvType::f32) EXPECT_GT(worst, 0) << "the type was not used";
+  if (GetParam().type != KvType::f32) {
+    EXPECT_GT(worst, 0) << "the type was not used";
+  }
   EXPECT_LE(rounded->pool().bytes_in_use(), exact->pool().bytes_in_use());
 }
 

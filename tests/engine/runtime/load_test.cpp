@@ -132,8 +132,8 @@ INSTANTIATE_TEST_SUITE_P(Models, Golden,
                          testing::Values("llama-f32", "qwen3-tied-bf16", "qwen2_moe-f32", "olmoe-clip-bf16",
                                          "deepseek_v3-bf16-v4", "gemma4_text-moe-bf16",
                                          "gemma4_text-layer-inputs", "gpt_oss-bf16-v4"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& param_info) {
+                           std::string name = param_info.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
