@@ -104,14 +104,13 @@ class Runner:
         return "--n-depth" in subprocess.run([program, "--help"], capture_output=True, text=True).stdout
 
     def from_depth_zero(self, name: str, command: list[str], threads: int, model_bytes) -> list[dict]:
-        """A program that cannot start at a depth reads it as well: the rate of the whole prompt, which flatters it. Once a turn."""
+        """A program that cannot start at a depth reads it as well: the rate of the whole prompt, which flatters it."""
         o = self.options
         depth, prompt, generate = int(o.depth), int(o.prompt), int(o.generate)
-        once = ["-r", "1", "-w", "0", "-p", str(depth + prompt), "-n", "0", "-gp", f"{depth},{generate}"]
-        read, written = sorted(self.run([*command, *once], threads), key=lambda r: r["n_gen"])
-        return [{"program": name, "n_prompt": prompt, "n_gen": 0, "n_depth": depth, "ts": read["samples_ts"], "bytes": 0},
-                {"program": name, "n_prompt": 0, "n_gen": generate, "n_depth": depth, "ts": written["samples_ts"],
-                 "bytes": model_bytes(written["model_size"]) * generate}]
+        read = ["-p", str(depth + prompt)] if prompt else ["-p", "0"]
+        tests = self.run([*command, "-w", "0", *read, "-n", "0", "-gp", f"{depth},{generate}"], threads)
+        return [{"program": name, "n_prompt": 0 if r["n_gen"] else prompt, "n_gen": r["n_gen"], "n_depth": depth,
+                 "ts": r["samples_ts"], "bytes": model_bytes(r["model_size"]) * r["n_gen"]} for r in tests]
 
 
 def layer_flops(result: dict) -> int:

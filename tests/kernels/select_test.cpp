@@ -38,8 +38,15 @@ TEST(Select, TheChoiceIsTheFastestForBf16AndNeverAComparator) {
   std::vector<std::string_view> names = supported_kernel_names();
   if (names.back() == "avx512bf16" && chosen.name != names.back()) {
     ThreadTeam one(1);
-    const auto peak = [&](const KernelTable& table) { return measure_compute_peak(table, one, Compute::bf16, 0.2); };
-    EXPECT_LT(peak(select_kernels("avx512bf16")), peak(chosen)) << "dot products too slow to be chosen";
+    // In turn, lest one of them have the busy moments.
+    double dot = 0, wide = 0;
+    for (int i = 0; i < 10; ++i) {
+      dot = std::max(dot, measure_compute_peak(select_kernels("avx512bf16"), one, Compute::bf16, 0.02));
+      wide = std::max(wide, measure_compute_peak(chosen, one, Compute::bf16, 0.02));
+    }
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which slow down one more than the other
+    EXPECT_LT(dot, wide) << "dot products too slow to be chosen";
+#endif
     names.pop_back();
   }
   EXPECT_EQ(chosen.name, names.back());
