@@ -107,8 +107,8 @@ class Runner:
         """A program that cannot start at a depth reads it as well: the rate of the whole prompt, which flatters it."""
         o = self.options
         depth, prompt, generate = int(o.depth), int(o.prompt), int(o.generate)
-        read = ["-p", str(depth + prompt)] if prompt else ["-p", "0"]
-        tests = self.run([*command, "-w", "0", *read, "-n", "0", "-gp", f"{depth},{generate}"], threads)
+        read = depth + prompt if prompt else 0
+        tests = self.run([*command, "-w", "0", "-p", str(read), "-n", "0", "-gp", f"{depth},{generate}"], threads)
         return [{"program": name, "n_prompt": 0 if r["n_gen"] else prompt, "n_gen": r["n_gen"], "n_depth": depth,
                  "ts": r["samples_ts"], "bytes": model_bytes(r["model_size"]) * r["n_gen"]} for r in tests]
 

@@ -36,7 +36,7 @@ void for_sixteens(const float* x, std::int64_t n, Convert convert, Place place) 
   decltype(convert(0.0F)) elements[kLanes];
   for (std::int64_t first = 0; first < n; first += kLanes) {
     const std::int64_t count = std::min<std::int64_t>(kLanes, n - first);
-    if (count == kLanes) {
+    if (count == kLanes) {  // a loop of its own becomes vectors
       for (int i = 0; i < kLanes; ++i) elements[i] = convert(x[first + i]);
     } else {
       for (int i = 0; i < kLanes; ++i) elements[i] = convert(i < count ? x[first + i] : 0.0F);
@@ -53,9 +53,8 @@ void store(KvType type, std::byte* block, int slot, const float* x, std::int64_t
                         [&](std::int64_t first, const float* elements) { place(block, first, elements); });
   }
   if (type == KvType::bf16) {
-    return for_sixteens(
-        x, n, [](float v) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_bf16(v)) >> 16); },
-        [&](std::int64_t first, const std::uint16_t* elements) { place(block, first, elements); });
+    return for_sixteens(x, n, [](float v) { return bf16_bits(v); },
+                        [&](std::int64_t first, const std::uint16_t* elements) { place(block, first, elements); });
   }
   float most = 0.0F;
   bool finite = true;

@@ -80,10 +80,6 @@ std::uint16_t narrow_f16(float value) noexcept {
   return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000U + 0xFFFU + odd) >> 13));
 }
 
-std::uint16_t narrow_bf16(float value) noexcept {
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
-  if ((bits & 0x7FFFFFFFU) > 0x7F800000U) return static_cast<std::uint16_t>(bits >> 16 | 0x40U);
-  return static_cast<std::uint16_t>((bits + 0x7FFFU + (bits >> 16 & 1U)) >> 16);
-}
+std::uint16_t narrow_bf16(float value) noexcept { return bf16_bits(value); }
 
 }  // namespace moe::kernels

@@ -78,6 +78,10 @@ inline float round_bf16(float x) noexcept {
   return std::bit_cast<float>((bits & 0x7FFFFFFFU) > 0x7F800000U ? bits | 0x400000U : rounded);
 }
 
+inline std::uint16_t bf16_bits(float x) noexcept {
+  return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(round_bf16(x)) >> 16);
+}
+
 // Exact; a signalling NaN becomes quiet, as the F16C instruction has it.
 inline float widen_f16(std::uint16_t bits) noexcept {
   const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000U) << 16;

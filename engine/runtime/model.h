@@ -133,7 +133,7 @@ class Model : public ModelWeights {
   // Bytes of the packed matrices, and where they lie.
   std::int64_t weight_bytes() const { return weight_bytes_; }
   WeightPlace place() const { return place_; }
-  // The packed matrices side by side, where they lie in memory; else nothing.
+  // The packed matrices that lie in memory of the model, side by side.
   std::span<const std::byte> resident_weights() const { return memory_.taken(); }
 
   RowTable embedding;        // [V, H]

@@ -259,7 +259,6 @@ class Product {
     rows_ = (left + chunks - 1) / chunks;
     micros_ = &family_.direct;
     unpack_ = micros_->by_rows == nullptr || (family_.unpacked.by_rows != nullptr && rows_ > kDirectPanels * micros_->rows);
-    widen_ = unpack_ && family_.widening.by_rows != nullptr;
     if (unpack_) micros_ = &family_.unpacked;
     const std::int64_t most = micros_->rows;
     if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;
@@ -344,7 +343,8 @@ class Product {
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
     args.group_stride = x_.group_stride;
     args.widened = reinterpret_cast<float*>(blocks_);
-    if (unpack_ && !widen_) unpack(tile, tiles, k, args);
+    const bool widen = unpack_ && family_.widening.by_rows != nullptr;
+    if (unpack_ && !widen) unpack(tile, tiles, k, args);
     for (int t = 0; t < tiles; ++t) {
       tile_sums_[tile - begin_ + t] = {sums_ + ((tile - begin_) * rows_ + t) * kLanes, tiles * kLanes};
     }
@@ -358,7 +358,7 @@ class Product {
       if (panels_ > 1 && k + count == w_.cols()) {
         for (std::int64_t r = row; r < row + rows; ++r) fetch_outputs(tile, tile + tiles, r);
       }
-      const bool widens = widen_ && panel == 0;
+      const bool widens = widen && panel == 0;
       (widens ? family_.widening : *micros_).find(rows, tiles)(args);
       if (widens) read_blocks(args);
     }
@@ -449,7 +449,7 @@ class Product {
   std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0, begin_ = 0;
   int tiles_ = 1;
   const Micros* micros_ = nullptr;
-  bool unpack_ = false, widen_ = false;
+  bool unpack_ = false;
   // Of the bundle that comes next: its blocks, and how much of each a panel fetches.
   const std::byte* next_ = nullptr;
   std::int64_t share_ = 0;

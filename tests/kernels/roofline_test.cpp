@@ -1,6 +1,8 @@
 // The measured limits are of the order of what machines do, instrumented and overloaded ones included.
 #include "kernels/roofline.h"
 
+#include <algorithm>
+
 #include "tests/kernels/support.h"
 
 namespace moe::kernels::test {
@@ -24,9 +26,9 @@ TEST(Roofline, MemoryThatIsThereIsReadAsItIs) {
   ThreadTeam team(2);
   const KernelTable& table = scalar_table();
   const auto least = static_cast<std::size_t>(ReadBandwidth::least_bytes(team));
-  // Bits of anything, NaN among them.
-  const PackedMatrix memory(WeightType::f32, 16, 2 * ReadBandwidth::least_bytes(team) / 64);
-  const std::span<const std::byte> bytes(memory.tile(0), 2 * least);
+  PackedMatrix memory(WeightType::f32, 16, 2 * ReadBandwidth::least_bytes(team) / 64);
+  const std::span<std::byte> bytes(memory.tile(0), 2 * least);
+  std::ranges::fill(bytes, std::byte{0xFF});  // NaN, as floats
   ReadBandwidth bandwidth(table, team, bytes);
   for (const double measured : {bandwidth.measure(0.02), bandwidth.again()}) {
     EXPECT_GT(measured, 1e5);

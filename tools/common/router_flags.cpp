@@ -14,8 +14,7 @@ CLI::Option_group* add_router_flags(CLI::App& app, models::RouterOverride& chang
                     "Experts a token goes to, in place of the checkpoint's number");
   group
       ->add_option("--renormalise,--renormalize", change.renormalise,
-                   "Whether the chosen experts' weights are made to sum to 1")
-      ->type_name("on|off")
+                   "Whether the chosen experts' weights are made to sum to 1 (on/off)")
       ->transform(CLI::CheckedTransformer(std::map<std::string, bool>{{"on", true}, {"off", false}}));
   return group;
 }

@@ -49,7 +49,7 @@ bool is_layer_product(Component part) {
 kernels::ReadBandwidth bandwidth_beside(const kernels::KernelTable& table, kernels::ThreadTeam& team, const Model& model) {
   constexpr std::int64_t kLeast = std::int64_t{64} << 20, kMost = std::int64_t{1} << 30;
   const std::span<const std::byte> weights = model.resident_weights();
-  if (std::ssize(weights) >= std::max(kLeast, kernels::ReadBandwidth::least_bytes(team))) {
+  if (model.place() == WeightPlace::memory && std::ssize(weights) >= std::max(kLeast, kernels::ReadBandwidth::least_bytes(team))) {
     return {table, team, weights.first(std::min(weights.size(), std::size_t{kMost}))};
   }
   return {table, team, std::clamp(model.weight_bytes(), kLeast, kMost)};

@@ -55,7 +55,7 @@ void describe_flags(CLI::App& app, Flags& flags) {
   app.add_option("--tokenizer", flags.tokenizer, "The tokenizer of a llama2.c checkpoint")->type_name("FILE");
   app.add_option(
       "--upcycle", flags.upcycle,
-      "Turns a dense llama or qwen3 model into a mixture of E experts of which each token uses k")->type_name("E:k");
+      "E:k turns a dense llama or qwen3 model into a mixture of E experts of which each token uses k");
   app.add_option("-s,--seed", flags.seed, "Seed of the random router of --upcycle (default 0)")
       ->check(CLI::NonNegativeNumber);
   app.add_flag("-q,--quiet", flags.quiet, "No progress, no summary");
