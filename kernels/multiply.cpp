@@ -41,7 +41,7 @@ void multiply(const KernelTable& table, const PackedMatrix& w, const InputRows& 
               float* y, std::ptrdiff_t ldy, std::int64_t n_begin, std::int64_t n_end) {
   if (!w.is_unpacked()) return table.matmul(w, x, epilogue, y, ldy, n_begin, n_end);
   static thread_local Scratch memory;
-  const std::int64_t group_bytes = w.tile_bytes() * (w.order() == RowOrder::gate_up ? 2 : 1);
+  const std::int64_t group_bytes = w.tile_stride() * (w.order() == RowOrder::gate_up ? 2 : 1);
   const std::int64_t groups =
       std::clamp<std::int64_t>(kScratchBytes / std::max<std::int64_t>(group_bytes, 1), 1, kMostGroups);
   auto* scratch =

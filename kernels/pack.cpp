@@ -187,7 +187,8 @@ std::int64_t total_rows(std::span<const MatrixView> parts) {
 void pack_range(const PackedMatrix& shape, std::span<const MatrixView> parts, std::int64_t tile_begin,
                 std::int64_t tile_end, std::byte* out) noexcept {
   RowFinder finder(parts, shape);
-  for (std::int64_t index = tile_begin; index < tile_end; ++index, out += shape.tile_bytes()) {
+  for (std::int64_t index = tile_begin; index < tile_end; ++index, out += shape.tile_stride()) {
+    std::memset(out + shape.tile_bytes(), 0, static_cast<std::size_t>(shape.tile_stride() - shape.tile_bytes()));
     StoredRow rows[kLanes];
     finder.find(index, rows);
     if (is_quantised(shape.type())) {

@@ -16,7 +16,7 @@
 namespace moe::kernels {
 namespace {
 
-constexpr std::int64_t kHugePage = std::int64_t{1} << 21;
+constexpr std::int64_t kHugePage = std::int64_t{1} << 21, kLineBytes = 64;
 
 // From the size of a huge page on memory is mapped by itself, so that neighbouring matrices can share huge
 // pages and unused space is never touched.
@@ -54,6 +54,12 @@ std::int64_t bytes_of_tile(WeightType type, std::int64_t cols) noexcept {
       return scale_bytes(cols) + quant_groups(cols) * group_bytes(type);
   }
   return 0;
+}
+
+// An odd number of lines: tiles that are read side by side then lie in different sets of the caches.
+std::int64_t stride_of_tiles(WeightType type, std::int64_t cols) noexcept {
+  const std::int64_t bytes = bytes_of_tile(type, cols);
+  return bytes == 0 ? 0 : ((bytes + kLineBytes - 1) / kLineBytes | 1) * kLineBytes;
 }
 
 std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {
@@ -117,20 +123,21 @@ MatrixView row_major(WeightType type, const void* data, std::int64_t rows, std::
 
 std::int64_t packed_bytes(WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order) {
   if (rows < 0 || cols < 0 || rows > std::numeric_limits<std::int64_t>::max() - kLanes ||
-      cols == std::numeric_limits<std::int64_t>::max()) {
+      cols > std::numeric_limits<std::int64_t>::max() - 2) {
     throw std::invalid_argument("packed matrix: expected a shape, found " + std::to_string(rows) + " x " +
                                 std::to_string(cols));
   }
   if (order == RowOrder::gate_up && rows % 2 != 0) {
     throw std::invalid_argument("packed matrix: gate and up rows differ in number");
   }
-  checked_multiply(cols, std::int64_t{4} * kLanes);  // no type has longer tiles
-  return checked_multiply(bytes_of_tile(type, cols), tiles_of(rows, order));
+  checked_multiply(cols + 2, std::int64_t{4} * kLanes);  // no type has longer tiles, two lines between them included
+  return checked_multiply(stride_of_tiles(type, cols), tiles_of(rows, order));
 }
 
 PackedMatrix::PackedMatrix(Unplaced, WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order)
     : rows_(rows), cols_(cols), bytes_(packed_bytes(type, rows, cols, order)), type_(type), order_(order) {
   tile_bytes_ = bytes_of_tile(type, cols);
+  tile_stride_ = stride_of_tiles(type, cols);
 }
 
 PackedMatrix::PackedMatrix(WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order)
@@ -158,6 +165,7 @@ PackedMatrix& PackedMatrix::operator=(PackedMatrix&& other) noexcept {
   std::swap(rows_, other.rows_);
   std::swap(cols_, other.cols_);
   std::swap(tile_bytes_, other.tile_bytes_);
+  std::swap(tile_stride_, other.tile_stride_);
   std::swap(bytes_, other.bytes_);
   std::swap(type_, other.type_);
   std::swap(order_, other.order_);

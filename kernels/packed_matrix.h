@@ -33,9 +33,9 @@ enum class RowOrder : std::uint8_t { stacked, gate_up };
 // Which layout pack() gives: another number for every change that gives other bytes for the same weights,
 // because packed matrices are kept in files. The layout depends on neither the kernel table nor the place in
 // memory.
-inline constexpr std::uint32_t kPackedLayoutVersion = 2;
+inline constexpr std::uint32_t kPackedLayoutVersion = 3;
 
-// Bytes of a packed [rows, cols], padding of the last tile included; one region whatever the type. Throws
+// Bytes of a packed [rows, cols], padding of and between tiles included; one region whatever the type. Throws
 // std::invalid_argument for negative, odd (gate_up) or overflowing sizes.
 std::int64_t packed_bytes(WeightType type, std::int64_t rows, std::int64_t cols,
                           RowOrder order = RowOrder::stacked);
@@ -76,15 +76,16 @@ class PackedMatrix {
   // The parts of an unpacked matrix, which has no tiles of its own.
   bool is_unpacked() const noexcept { return !parts_.empty(); }
   std::span<const MatrixView> parts() const noexcept { return parts_; }
-  // Memory taken once packed, padding of the last tile included.
+  // Memory taken once packed, padding included.
   std::int64_t bytes() const noexcept { return bytes_; }
   // Tiles of row_granularity() rows; the unit of pack_tiles.
   std::int64_t tiles() const noexcept;
 
   // For kernels/ alone: the layout of a tile is described in tile_layout.h.
-  const std::byte* tile(std::int64_t index) const noexcept { return data_ + index * tile_bytes_; }
-  std::byte* tile(std::int64_t index) noexcept { return data_ + index * tile_bytes_; }
+  const std::byte* tile(std::int64_t index) const noexcept { return data_ + index * tile_stride_; }
+  std::byte* tile(std::int64_t index) noexcept { return data_ + index * tile_stride_; }
   std::int64_t tile_bytes() const noexcept { return tile_bytes_; }
+  std::int64_t tile_stride() const noexcept { return tile_stride_; }  // from one tile to the next, tile_bytes() or more
   // The row in a lane of a tile, -1 past the end; and where a row is.
   std::int64_t row_of(std::int64_t tile, int lane) const noexcept;
   struct Place {
@@ -98,7 +99,7 @@ class PackedMatrix {
   PackedMatrix(Unplaced, WeightType type, std::int64_t rows, std::int64_t cols, RowOrder order);
 
   std::byte* data_ = nullptr;
-  std::int64_t rows_ = 0, cols_ = 0, tile_bytes_ = 0, bytes_ = 0;
+  std::int64_t rows_ = 0, cols_ = 0, tile_bytes_ = 0, tile_stride_ = 0, bytes_ = 0;
   WeightType type_ = WeightType::f32;
   RowOrder order_ = RowOrder::stacked;
   bool owned_ = false;

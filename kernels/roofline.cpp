@@ -31,8 +31,9 @@ double best_pass(ThreadTeam& team, double seconds, Job job) {
 }
 
 // How many streams of pages are read fastest differs from one processor to the next, by a third.
-constexpr std::array kStreams{1, 2, 4, 8, 16};
-constexpr std::int64_t kRow = kStreams.back() * kReadPage;  // floats; a whole number of reads
+constexpr std::array kPatterns{ReadPattern{1, false}, ReadPattern{2, false},  ReadPattern{4, false}, ReadPattern{8, false},
+                               ReadPattern{8, true},  ReadPattern{16, false}};
+constexpr std::int64_t kRow = kPatterns.back().streams * kReadPage;  // floats; a whole number of reads
 constexpr std::int64_t kFloat = sizeof(float);
 
 }  // namespace
@@ -58,11 +59,11 @@ ReadBandwidth::ReadBandwidth(const KernelTable& table, ThreadTeam& team, std::sp
 
 std::int64_t ReadBandwidth::least_bytes(const ThreadTeam& team) noexcept { return kRow * kFloat * team.size(); }
 
-double ReadBandwidth::best_time(int streams, double seconds) {
+double ReadBandwidth::best_time(ReadPattern pattern, double seconds) {
   std::atomic<std::uint32_t> sink = 0;
   return best_pass(team_, seconds, [&](int worker, int) {
     // What is read may be the bits of anything; a comparison, so that nothing is left out.
-    sink += kernels_.read_all(memory_ + worker * share_, share_, streams) > 0 ? 1U : 0U;
+    sink += kernels_.read_all(memory_ + worker * share_, share_, pattern) > 0 ? 1U : 0U;
   });
 }
 
@@ -70,17 +71,17 @@ double ReadBandwidth::bytes_read() const { return static_cast<double>(share_ * k
 
 double ReadBandwidth::measure(double seconds) {
   double time = HUGE_VAL;
-  for (const int streams : kStreams) {
-    const double taken = best_time(streams, seconds / kStreams.size());
+  for (const ReadPattern& pattern : kPatterns) {
+    const double taken = best_time(pattern, seconds / kPatterns.size());
     if (taken < time) {
       time = taken;
-      streams_ = streams;
+      pattern_ = pattern;
     }
   }
   return bytes_read() / time;
 }
 
-double ReadBandwidth::again() { return bytes_read() / best_time(streams_, 0); }
+double ReadBandwidth::again() { return bytes_read() / best_time(pattern_, 0); }
 
 double measure_read_bandwidth(const KernelTable& table, ThreadTeam& team, std::int64_t bytes,
                               double seconds) {

@@ -13,6 +13,11 @@ namespace moe::kernels {
 
 struct RooflineKernels;
 
+struct ReadPattern {
+  int streams = 1;       // pages side by side
+  bool fetched = false;  // asked for ahead, as products of few rows ask for their weights
+};
+
 // Memory that a team reads again and again, each worker its own part. Table and team outlive it; one thread at a time.
 class ReadBandwidth {
  public:
@@ -23,14 +28,14 @@ class ReadBandwidth {
   // lies. Throws std::invalid_argument where it is less than least_bytes.
   ReadBandwidth(const KernelTable& table, ThreadTeam& team, std::span<const std::byte> memory);
   static std::int64_t least_bytes(const ThreadTeam& team) noexcept;
-  // Bytes per second the team reads together by the best of several patterns, one stream or pages side by side:
+  // Bytes per second the team reads together by the best of several patterns, one stream or pages side by side, fetched ahead or not:
   // the best of the passes that fit in `seconds`, two a pattern at least. What is best is kept for again().
   double measure(double seconds);
   // The same by the pattern that was best before, two passes: the bandwidth of this moment.
   double again();
 
  private:
-  double best_time(int streams, double seconds);
+  double best_time(ReadPattern pattern, double seconds);
   double bytes_read() const;
 
   const RooflineKernels& kernels_;
@@ -38,7 +43,7 @@ class ReadBandwidth {
   PackedMatrix own_;     // used for its memory: aligned, on huge pages, freed at the end
   const float* memory_;  // [workers][share_]
   std::int64_t share_;
-  int streams_ = 1;
+  ReadPattern pattern_;
 };
 
 // ReadBandwidth once.

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "kernels/roofline.h"
 #include "kernels/scalar_math.h"
 #include "kernels/tables.h"
 
@@ -122,7 +123,7 @@ void top_k(const float* x, std::int64_t n, int k, float* values, std::int32_t* i
 }
 
 // For roofline.h, in what a generic build makes of it.
-float read_all(const float* x, std::int64_t n, int) {
+float read_all(const float* x, std::int64_t n, ReadPattern) {
   std::uint32_t mix[kLanes] = {};
   for (std::int64_t i = 0; i + kLanes <= n; i += kLanes) {
     std::uint32_t words[kLanes];

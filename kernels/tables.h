@@ -27,13 +27,14 @@ bool bf16_dots_are_slow();
 // What roofline.h measures with: reading n floats (n a multiple of 64), and rounds of independent operations of the
 // best kind for each compute type. The results only keep the work from being optimised away.
 inline constexpr std::int64_t kReadPage = 1024;
+struct ReadPattern;
 struct RooflineKernels {
   struct Burn {
     float (*run)(std::int64_t iterations);
     std::int64_t operations;  // a round; a multiply-add is two
   };
-  // Reads n floats, `streams` neighbouring pages of kReadPage floats side by side; n a multiple of both together.
-  float (*read_all)(const float* x, std::int64_t n, int streams);
+  // Reads n floats, neighbouring pages of kReadPage floats side by side; n a multiple of both together.
+  float (*read_all)(const float* x, std::int64_t n, ReadPattern pattern);
   Burn burn[3];  // by Compute
 };
 extern const RooflineKernels kScalarRoofline;

@@ -10,7 +10,8 @@
 //             whose low nibbles hold quad j and whose high ones quad j + 4. Unsigned bytes of quads are the
 //             operand of the int8 dot instructions.
 //
-// Rows past the end are zero, and so are inputs past the end: the odd k of a pair, the rest of a group.
+// Rows past the end are zero, and so are inputs past the end: the odd k of a pair, the rest of a group. Tiles begin an odd
+// number of lines of 64 bytes apart; what lies between two of them is zero.
 #pragma once
 
 #include <cstddef>

@@ -27,6 +27,8 @@ struct MicroArgs {
   // make `next_share` in a whole block of K.
   const std::byte* next;
   std::int64_t next_stride, next_share;
+  const std::byte* end;  // of the first tile
+  std::int64_t jump;     // from there to the weights of the one that is T tiles on
   float* widened;  // where a microkernel that widens weights leaves them, [T][kBlockK][16]
   float* sums;
   bool first;
@@ -72,12 +74,13 @@ struct MicroSet {
 struct Micros {
   const MicroSet* by_rows = nullptr;  // null: there are none
   int rows = 0, sums = 0;
+  int one_row_tiles = 8;
 
   Micro find(std::int64_t count, int tiles) const {
     return by_rows[count - 1].by_log_tiles[std::countr_zero(static_cast<unsigned>(tiles))];
   }
   int max_tiles(std::int64_t count) const {
-    if (count == 1 && sums >= 8) return 8;
+    if (count == 1 && sums >= 8) return one_row_tiles;
     return 4 * count <= sums ? 4 : 2 * count <= sums ? 2 : 1;
   }
 };
@@ -97,39 +100,66 @@ constexpr std::array<MicroSet, sizeof...(R)> micro_sets(std::integer_sequence<in
 }
 template <template <int, int> class Kernel, int rows, int sums>
 constexpr auto kMicroSets = micro_sets<Kernel, sums>(std::make_integer_sequence<int, rows>());
-template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs>
-constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums};
+template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs, int one_row_tiles = 8>
+constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums, one_row_tiles};
 
-// Few rows read the weights at the speed of memory: a microkernel asks for what comes next in each of its
-// streams.
-constexpr int kAheadRows = 3;
-constexpr std::int64_t kAheadBytes = 2048;
-template <int MR>
-inline void fetch_ahead(const void* from, std::int64_t bytes, std::int64_t ahead = kAheadBytes) {
-  if constexpr (MR <= kAheadRows) {
-    MOE_UNROLL
-    for (std::int64_t at = 0; at < bytes; at += 64) {
-      _mm_prefetch(static_cast<const char*>(from) + ahead + at, _MM_HINT_T0);
+// Few rows read the weights at the speed of memory. Each line is asked for twice, beside the loads and as evenly as they come:
+// from afar into the second-level cache, which has more requests under way than the first-level one, and from nearby into
+// that. Behind a tile's end comes the beginning of the one that is T tiles on.
+constexpr std::int64_t kNearBytes = 512, kFarBytes = 2048;
+template <bool on, int T>
+class Ahead {
+ public:
+  explicit Ahead(const MicroArgs& args)
+      : near_(args.weights + kNearBytes),
+        far_(args.weights + kFarBytes),
+        near_end_(args.end),
+        far_end_(args.end),
+        stride_(args.tile_stride),
+        jump_(args.jump) {
+    advance(0);
+  }
+  // The lines `at` bytes on in tile t. Always inline: a compiler may take a function of fetches alone for one without effect.
+  __attribute__((always_inline)) void fetch(int t, std::int64_t at) const {
+    if constexpr (on) {
+      _mm_prefetch(near_ + t * stride_ + at, _MM_HINT_T0);
+      _mm_prefetch(far_ + t * stride_ + at, _MM_HINT_T1);
     }
   }
-}
+  void advance(std::int64_t bytes) {
+    if constexpr (on) {
+      advance(near_, near_end_, bytes);
+      advance(far_, far_end_, bytes);
+    }
+  }
+
+ private:
+  void advance(const std::byte*& at, const std::byte*& end, std::int64_t bytes) const {
+    at += bytes;
+    if (at < end) return;
+    at += jump_;
+    end = reinterpret_cast<const std::byte*>(UINTPTR_MAX);
+  }
+  const std::byte *near_, *far_, *near_end_, *far_end_;
+  std::int64_t stride_, jump_;
+};
 
 // Many rows take their time over a block: in each of its `steps` steps a microkernel fetches a part of what
 // comes next, evenly, for a burst of fetches would hold up the loads behind it.
-template <int MR, int T>
+template <bool on, int T>
 class NextWeights {
  public:
   NextWeights(const MicroArgs& args, std::int64_t steps)
       : at_(args.next), stride_(args.next_stride), step_((args.next_share + steps - 1) / steps) {}
   void fetch() {
-    if constexpr (MR > kAheadRows) {
+    if constexpr (on) {
       fetch_line(at_);
       at_ += step_;
     }
   }
   // Where a step may be longer than a line.
   void fetch_lines() {
-    if constexpr (MR > kAheadRows) {
+    if constexpr (on) {
       const std::byte* line = at_;
       at_ += step_;
       do {
@@ -152,35 +182,41 @@ class NextWeights {
 inline Vec load_scales(const std::uint16_t* scales) { return load_f16(scales); }
 inline Vec load_scales(const float* scales) { return load(scales); }
 
-// Quants are read group by group: f(weights, scales, x, inputs, g) with the first tile's and row's own of
-// group g of a block. Behind the last group of a tile that is read in one go comes the first one of the tile
-// that is T tiles on.
-constexpr std::int64_t kAheadQuantBytes = 1024;
+// Quants are read group by group: f(weights, scales, x, inputs, g, ahead) with the first tile's and row's own of group g
+// of a block; it fetches the lines of the group ahead.
+constexpr int kFewQuantRows = 3;
+constexpr std::int64_t kNextQuantBytes = 1024;  // how far more rows fetch ahead that take all of K
+
 template <int MR, int T, std::int64_t group_bytes, typename Scale, typename F>
 inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f) {
-  constexpr std::int64_t kScaleBytes = kLanes * sizeof(Scale), kAheadGroups = kAheadQuantBytes / group_bytes;
   const std::byte *weights = args.weights, *x = args.x;
   const auto* scales = static_cast<const Scale*>(args.scales);
   const InputGroups* inputs = args.groups;
   const std::int64_t groups = quant_groups(args.count);
-  NextWeights<MR, T> next(args, InputGroups::kGroups);
+  constexpr bool kFew = MR <= kFewQuantRows;
+  NextWeights<!kFew, T> next(args, InputGroups::kGroups);
+  Ahead<kFew, T> ahead(args);
+  // Scales as far ahead as the groups they belong to.
+  constexpr std::int64_t kFarGroups = kFarBytes / group_bytes;
+  const Scale* far_scales = scales + kFarGroups * kLanes;
   for (std::int64_t begin = 0; begin < groups; begin += InputGroups::kGroups) {
     const int count = static_cast<int>(std::min<std::int64_t>(groups - begin, InputGroups::kGroups));
     for (int at = 0; at < count; ++at) {
       if (args.whole) {
-        const std::int64_t g = begin + at;
-        const bool within = g + kAheadGroups < groups;
-        const std::int64_t ahead = within ? kAheadGroups : kAheadGroups - groups,
-                           jump = within ? 0 : T * args.tile_stride;
-        MOE_UNROLL
-        for (int t = 0; t < T; ++t) {
-          fetch_ahead<MR>(weights + t * args.tile_stride, group_bytes, jump + ahead * group_bytes);
-          if (at % 2 == 0) fetch_ahead<1>(scales + t * args.scale_stride, 64, jump + ahead * kScaleBytes);
+        if constexpr (kFew) {
+          if (begin + at + kFarGroups == groups) far_scales += T * args.scale_stride - groups * kLanes;
+          if (at % 2 == 0) {
+            MOE_UNROLL
+            for (int t = 0; t < T; ++t)
+              _mm_prefetch(reinterpret_cast<const char*>(far_scales + t * args.scale_stride), _MM_HINT_T0);
+          }
+          far_scales += kLanes;
         }
-        if (g + kAheadGroups == groups) next.jump(T * args.tile_stride - groups * group_bytes);
+        if (begin + at + kNextQuantBytes / group_bytes == groups) next.jump(T * args.tile_stride - groups * group_bytes);
       }
       next.fetch_lines();
-      f(weights, scales, x, inputs, at);
+      f(weights, scales, x, inputs, at, ahead);
+      ahead.advance(group_bytes);
       weights += group_bytes;
       scales += kLanes;
       x += kQuantGroup;
@@ -264,8 +300,9 @@ class Product {
     if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;
     panels_ = (rows_ + most - 1) / most;
     tiles_ = micros_->max_tiles((rows_ + panels_ - 1) / panels_);
-    // Few rows: all of K for a few tiles, read from memory in one go.
-    group_tiles_ = panels_ == 1 ? std::max(tiles_, 2) : kGroupTiles;
+    // A single panel takes all of K for a few tiles, whose sums leave L1 to its rows; the sums of few rows are small, and
+    // more tiles are finished together.
+    group_tiles_ = panels_ == 1 && (unpack_ || rows_ > kFewQuantRows) ? std::max(tiles_, 2) : kGroupTiles;
     static thread_local Scratch scratch;
     const std::int64_t sums = group_tiles_ * rows_ * kLanes;
     const std::int64_t scales = unpack_ && x_.compute == Compute::int8 ? tiles_ * kBlockScales : 0;
@@ -292,7 +329,7 @@ class Product {
           const std::int64_t next_k = !last ? k : k + step < w_.cols() ? k + step : 0;
           plan_fetches(next_tile < tile_end ? next_tile : tile, tiles, next_k);
         } else {
-          next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kAheadQuantBytes : kAheadBytes);
+          next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kNextQuantBytes : kFarBytes);
           share_ = block_bytes(0);
         }
         bundle(tile, tiles, k, std::min(step, w_.cols() - k));
@@ -332,15 +369,17 @@ class Product {
     MicroArgs args;
     args.count = count;
     args.weights = weights(tile, k);
-    args.tile_stride = w_.tile_bytes();
+    args.tile_stride = w_.tile_stride();
     args.scales = scales(tile, k);
-    args.scale_stride = w_.tile_bytes() / 2;
+    args.scale_stride = w_.tile_stride() / 2;
     args.first = k == 0;
     args.whole = count == w_.cols() && panels_ == 1;
     args.row_bytes = x_.row_bytes;
     args.block_stride = x_.block_stride;
-    args.next_stride = w_.tile_bytes();
+    args.next_stride = w_.tile_stride();
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
+    args.end = w_.tile(tile) + w_.tile_bytes();
+    args.jump = w_.tile(tile + tiles) + family_.offset(w_.cols(), 0) - args.end;
     args.group_stride = x_.group_stride;
     args.widened = reinterpret_cast<float*>(blocks_);
     const bool widen = unpack_ && family_.widening.by_rows != nullptr;
@@ -367,6 +406,7 @@ class Product {
   void read_blocks(MicroArgs& args) const {
     args.weights = blocks_;
     args.tile_stride = family_.unpacked_bytes;
+    args.jump = 0;  // blocks are read from the caches
   }
 
   void unpack(std::int64_t tile, int tiles, std::int64_t k, MicroArgs& args) const {

@@ -12,12 +12,13 @@ inline Vec dot_pairs(Vec sum, __m512i weights, __m512i inputs) {
 // sums[t][r] += the pair `at` of tile t times that of row r.
 template <int MR, int T>
 inline __attribute__((always_inline)) void step_pair(Vec (&sums)[T][MR], const std::byte* weights,
-                                                     std::int64_t tile_stride, const std::int32_t* x) {
+                                                     std::int64_t tile_stride, const std::int32_t* x,
+                                                     Ahead<kFew<MR>, T>& ahead) {
   __m512i w[T];
   MOE_UNROLL
   for (int t = 0; t < T; ++t) {
     w[t] = _mm512_loadu_si512(weights + t * tile_stride);
-    fetch_ahead<MR>(weights + t * tile_stride, 64);
+    ahead.fetch(t, 0);
     MOE_KEEP_ZMM(w[t]);
   }
   MOE_UNROLL
@@ -30,6 +31,7 @@ inline __attribute__((always_inline)) void step_pair(Vec (&sums)[T][MR], const s
       keep_order(sums[t][r]);
     }
   }
+  ahead.advance(64);
 }
 
 template <int MR, int T>
@@ -42,15 +44,16 @@ struct Bf16Kernel {
     const std::int64_t stride = args.tile_stride;
     const auto* x = reinterpret_cast<const std::int32_t*>(args.x);
     std::int64_t pairs = (args.count + 1) / 2;
-    NextWeights<MR, T> next(args, kBlockK / 4);
+    NextWeights<!kFew<MR>, T> next(args, kBlockK / 4);
+    Ahead<kFew<MR>, T> ahead(args);
     for (; pairs >= 2; pairs -= 2) {
       next.fetch();
-      step_pair<MR, T>(sums, weights, stride, x);
-      step_pair<MR, T>(sums, weights + 4 * kLanes, stride, x + 1);
+      step_pair<MR, T>(sums, weights, stride, x, ahead);
+      step_pair<MR, T>(sums, weights + 4 * kLanes, stride, x + 1, ahead);
       weights += 8 * kLanes;
       x += 2;
     }
-    if (pairs > 0) step_pair<MR, T>(sums, weights, stride, x);
+    if (pairs > 0) step_pair<MR, T>(sums, weights, stride, x, ahead);
     add_block(args, sums);
   }
 };

@@ -91,6 +91,10 @@ inline void add_block(const MicroArgs& args, const Vec (&sums)[T][MR]) {
   }
 }
 
+// So few rows never come in several panels: they are multiplied at the speed of memory.
+template <int MR>
+constexpr bool kFew = 2 * MR <= kMicroRows;
+
 // On weights of W. `keep`: leave them widened at args.widened as well.
 template <WeightType W, bool keep = false>
 struct F32Kernels {
@@ -103,27 +107,29 @@ struct F32Kernels {
       const std::byte* weights = args.weights;
       const std::int64_t stride = args.tile_stride;
       PanelRows<float, MR> x(reinterpret_cast<const float*>(args.x), args.row_bytes / 4);
-      NextWeights<MR, T> next(args, kBlockK / 2);
+      NextWeights<!kFew<MR>, T> next(args, kBlockK / 2);
+      Ahead<kFew<MR>, T> ahead(args);
       float* widened = args.widened;
       const auto even = [&](int t) __attribute__((always_inline)) {
         const Vec w = Weights<W>::even(weights + t * stride);
+        ahead.fetch(t, 0);
         if constexpr (keep) store(widened + t * kBlockK * kLanes, w);
         return w;
       };
       const auto odd = [&](int t) __attribute__((always_inline)) {
         const Vec w = Weights<W>::odd(weights + t * stride);
+        if constexpr (W == WeightType::f32) ahead.fetch(t, 64);
         if constexpr (keep) store(widened + t * kBlockK * kLanes + kLanes, w);
         return w;
       };
       for (std::int64_t pair = args.count / 2; pair > 0; --pair) {
-        MOE_UNROLL
-        for (int t = 0; t < T; ++t) fetch_ahead<MR>(weights + t * stride, 2 * kLanes * Weights<W>::kBytes);
         next.fetch();
         step<MR, T>(sums, x, 0, even);
         step<MR, T>(sums, x, 1, odd);
         x.advance(2);
         if constexpr (keep) widened += 2 * kLanes;
         weights += 2 * kLanes * Weights<W>::kBytes;
+        ahead.advance(2 * kLanes * Weights<W>::kBytes);
       }
       if (args.count % 2 != 0) {
         step<MR, T>(sums, x, 0, even);

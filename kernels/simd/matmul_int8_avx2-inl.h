@@ -19,9 +19,10 @@ inline __m256i broadcast_quad(const std::byte* x) {
 inline __m256i pairs_to_quads(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 inline void keep_bytes(__m256i& v) { __asm__("" : "+x"(v)); }
 
-// Half of the lanes of a tile and one group: quads[r] = kStart and the exact sums of row r.
-template <int MR>
-inline void sum_q8(const std::byte* group, const std::byte* x, __m256i (&quads)[MR]) {
+// Half of the lanes of a tile and one group: quads[r] = kStart and the exact sums of row r. fetch(i) asks for line i of a
+// group ahead.
+template <int MR, typename Fetch>
+inline void sum_q8(const std::byte* group, const std::byte* x, __m256i (&quads)[MR], Fetch fetch) {
   MOE_UNROLL
   for (int r = 0; r < MR; ++r) quads[r] = _mm256_set1_epi32(InputGroups::kStart);
   MOE_UNROLL
@@ -30,6 +31,7 @@ inline void sum_q8(const std::byte* group, const std::byte* x, __m256i (&quads)[
     __m256i magnitude = _mm256_abs_epi8(w);
     keep_bytes(w);
     keep_bytes(magnitude);
+    fetch(quad);
     MOE_UNROLL
     for (int r = 0; r < MR; ++r) {
       const __m256i input = _mm256_sign_epi8(broadcast_quad(x + r * kBlockK + quad * 4), w);
@@ -71,13 +73,15 @@ struct Q8Kernels {
       if (args.first) clear_sums<MR, T>(args);
       for_groups<MR, T, group_bytes(WeightType::q8), Scale>(
           args, [&](const std::byte* weights, const Scale* stored, const std::byte* x,
-                    const InputGroups* inputs, int g) {
+                    const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>& ahead) {
             for (int t = 0; t < T; ++t) {
               alignas(32) float room[kLanes];
               const float* scales = widened(stored + t * args.scale_stride, room);
               for (int half = 0; half < 2; ++half) {
                 __m256i quads[MR];
-                sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads);
+                sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads, [&](int quad) {
+                  if (quad % 2 == 0) ahead.fetch(t, (half * 4 + quad / 2) * 64);
+                });
                 MOE_UNROLL
                 for (int r = 0; r < MR; ++r) {
                   add_group(args.sums + (r * T + t) * kLanes + half * 8, quads[r], scales + half * 8, inputs[r],
@@ -90,9 +94,9 @@ struct Q8Kernels {
   };
 };
 
-// All lanes of a tile and one group of q4, as nibbles of quads j and j + 4 or as bytes.
-template <int MR, bool nibbles>
-inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR], __m256i (&high)[MR]) {
+// All lanes of a tile and one group of q4, as nibbles of quads j and j + 4 or as bytes; fetch as above.
+template <int MR, bool nibbles, typename Fetch>
+inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR], __m256i (&high)[MR], Fetch fetch) {
   const __m256i nibble = _mm256_set1_epi8(15);
   MOE_UNROLL
   for (int r = 0; r < MR; ++r) low[r] = high[r] = _mm256_setzero_si256();
@@ -106,6 +110,7 @@ inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR
     }
     keep_bytes(w_low);
     keep_bytes(w_high);
+    if (!nibbles || quad % 2 == 0) fetch(nibbles ? quad / 2 : quad);
     MOE_UNROLL
     for (int r = 0; r < MR; ++r) {
       const __m256i input = broadcast_quad(x + r * kBlockK + quad * 4);
@@ -127,10 +132,11 @@ struct Q4Kernels {
       const MicroArgs args = given;  // a copy, which no store can be thought to change
       if (args.first) clear_sums<MR, T>(args);
       for_groups<MR, T, kGroupBytes, Scale>(args, [&](const std::byte* weights, const Scale* stored,
-                                                      const std::byte* x, const InputGroups* inputs, int g) {
+                                                      const std::byte* x, const InputGroups* inputs, int g,
+                                                      const Ahead<MR <= kFewQuantRows, T>& ahead) {
         for (int t = 0; t < T; ++t) {
           __m256i low[MR], high[MR];
-          sum_q4<MR, nibbles>(weights + t * args.tile_stride, x, low, high);
+          sum_q4<MR, nibbles>(weights + t * args.tile_stride, x, low, high, [&](int line) { ahead.fetch(t, line * 64); });
           alignas(32) float room[kLanes];
           const float* scales = widened(stored + t * args.scale_stride, room);
           MOE_UNROLL

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "kernels/quantise.h"
+#include "kernels/roofline.h"
 #include "kernels/scalar.h"
 #include "kernels/scalar_math.h"
 #include "kernels/scratch.h"
