@@ -79,7 +79,7 @@ struct Q8Kernels {
               const float* scales = widened(stored + t * args.scale_stride, room);
               for (int half = 0; half < 2; ++half) {
                 __m256i quads[MR];
-                sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads, [&](int quad) {
+                sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads, [&](int quad) __attribute__((always_inline)) {
                   if (quad % 2 == 0) ahead.fetch(t, (half * 4 + quad / 2) * 64);
                 });
                 MOE_UNROLL
@@ -136,7 +136,8 @@ struct Q4Kernels {
                                                       const Ahead<MR <= kFewQuantRows, T>& ahead) {
         for (int t = 0; t < T; ++t) {
           __m256i low[MR], high[MR];
-          sum_q4<MR, nibbles>(weights + t * args.tile_stride, x, low, high, [&](int line) { ahead.fetch(t, line * 64); });
+          sum_q4<MR, nibbles>(weights + t * args.tile_stride, x, low, high,
+                              [&](int line) __attribute__((always_inline)) { ahead.fetch(t, line * 64); });
           alignas(32) float room[kLanes];
           const float* scales = widened(stored + t * args.scale_stride, room);
           MOE_UNROLL
