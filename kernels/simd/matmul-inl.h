@@ -106,7 +106,7 @@ constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums, o
 // Few rows read the weights at the speed of memory. Each line is asked for twice, beside the loads and as evenly as they come:
 // from afar into the second-level cache, which has more requests under way than the first-level one, and from nearby into
 // that. Behind a tile's end comes the beginning of the one that is T tiles on.
-constexpr std::int64_t kNearBytes = 512, kFarBytes = 2048;
+constexpr std::int64_t kNearBytes = 1024, kFarBytes = 2048;
 template <bool on, int T>
 class Ahead {
  public:
@@ -182,11 +182,12 @@ class NextWeights {
 inline Vec load_scales(const std::uint16_t* scales) { return load_f16(scales); }
 inline Vec load_scales(const float* scales) { return load(scales); }
 
+// So few rows of quants are multiplied at the speed of memory; more that take all of K fetch kNextQuantBytes ahead.
+constexpr int kFewQuantRows = 3;
+constexpr std::int64_t kNextQuantBytes = 1024;
+
 // Quants are read group by group: f(weights, scales, x, inputs, g, ahead) with the first tile's and row's own of group g
 // of a block; it fetches the lines of the group ahead.
-constexpr int kFewQuantRows = 3;
-constexpr std::int64_t kNextQuantBytes = 1024;  // how far more rows fetch ahead that take all of K
-
 template <int MR, int T, std::int64_t group_bytes, typename Scale, typename F>
 inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f) {
   const std::byte *weights = args.weights, *x = args.x;
