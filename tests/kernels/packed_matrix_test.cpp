@@ -34,7 +34,8 @@ TEST(PackedMatrix, RowsComeBackInEveryTypeAndShape) {
         EXPECT_EQ(matrix.cols(), cols);
         EXPECT_EQ(matrix.type(), type);
         EXPECT_GE(matrix.bytes(), stored_bytes(type, rows, cols));
-        EXPECT_LE(matrix.bytes(), stored_bytes(type, rows + 15, cols + 1) + matrix.tiles() * 128);
+        EXPECT_LE(matrix.tiles() * matrix.tile_bytes(), stored_bytes(type, rows + 15, cols + 1));
+        EXPECT_LT(matrix.tile_stride() - matrix.tile_bytes(), 128);
         EXPECT_EQ(reinterpret_cast<std::uintptr_t>(matrix.tile(0)) % 64, 0U);
         expect_rows(matrix, stored.values);
       }

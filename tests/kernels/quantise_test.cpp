@@ -88,6 +88,7 @@ TEST(Quantise, BytesAreEightAndAHalfAndFourAndAHalfBits) {
   for (const WeightType type : {WeightType::q8, WeightType::q4}) {
     const PackedMatrix matrix = random_matrix(type, 32, 128, 1);
     EXPECT_EQ(matrix.tiles() * matrix.tile_bytes(), stored_bytes(type, 32, 128)) << "no padding within tiles where the shape is whole";
+    EXPECT_EQ(matrix.bytes(), stored_bytes(type, 32, 128) + matrix.tiles() * 64) << "an even number of lines and one";
   }
 }
 
