@@ -127,12 +127,12 @@ void store_quants(WeightType type, const QuantGroup& quants, std::byte* out) noe
 
 void pack_quantised(const StoredRow (&rows)[kLanes], const PackedMatrix& shape, std::byte* tile) noexcept {
   const std::int64_t cols = shape.cols();
-  auto* scales = reinterpret_cast<std::uint16_t*>(tile);
-  std::memset(tile, 0, static_cast<std::size_t>(scale_bytes(cols)));
-  std::byte* out = tile + scale_bytes(cols);
   for (std::int64_t group = 0; group < quant_groups(cols); ++group) {
     WeightGroup weights = {};
     QuantGroup quants;
+    std::byte* const scales_at = tile + scales_offset(shape.type(), group);
+    auto* scales = reinterpret_cast<std::uint16_t*>(scales_at);
+    if (group % 2 == 0) std::memset(scales_at, 0, kPairScaleBytes);
     const std::int64_t k_begin = group * kQuantGroup,
                        count = std::min<std::int64_t>(kQuantGroup, cols - k_begin);
     for (int lane = 0; lane < kLanes; ++lane) {
@@ -143,12 +143,11 @@ void pack_quantised(const StoredRow (&rows)[kLanes], const PackedMatrix& shape, 
       }
     }
     if (shape.type() == WeightType::q8) {
-      quantise_q8(weights, scales + group * kLanes, quants);
+      quantise_q8(weights, scales, quants);
     } else {
-      quantise_q4(weights, scales + group * kLanes, quants);
+      quantise_q4(weights, scales, quants);
     }
-    store_quants(shape.type(), quants, out);
-    out += group_bytes(shape.type());
+    store_quants(shape.type(), quants, tile + quants_offset(shape.type(), group));
   }
 }
 
@@ -260,9 +259,8 @@ void widen_tile(const PackedMatrix& w, std::int64_t tile_index, std::int64_t k_b
           break;
         case WeightType::q8:
         case WeightType::q4:
-          out = static_cast<float>(quant_at(w.type(), tile + scale_bytes(w.cols()), k, lane) -
-                                   quant_offset(w.type())) *
-                widen_f16(halves[k / kQuantGroup * kLanes + lane]);
+          out = static_cast<float>(quant_at(w.type(), tile, k, lane) - quant_offset(w.type())) *
+                widen_f16(group_scales(w.type(), tile, k / kQuantGroup)[lane]);
           break;
       }
     }

@@ -51,7 +51,7 @@ std::int64_t bytes_of_tile(WeightType type, std::int64_t cols) noexcept {
       return (cols + cols % 2) * 2 * kLanes;
     case WeightType::q8:
     case WeightType::q4:
-      return scale_bytes(cols) + quant_groups(cols) * group_bytes(type);
+      return quantised_tile_bytes(type, cols);
   }
   return 0;
 }

@@ -33,7 +33,7 @@ enum class RowOrder : std::uint8_t { stacked, gate_up };
 // Which layout pack() gives: another number for every change that gives other bytes for the same weights,
 // because packed matrices are kept in files. The layout depends on neither the kernel table nor the place in
 // memory.
-inline constexpr std::uint32_t kPackedLayoutVersion = 3;
+inline constexpr std::uint32_t kPackedLayoutVersion = 4;
 
 // Bytes of a packed [rows, cols], padding of and between tiles included; one region whatever the type. Throws
 // std::invalid_argument for negative, odd (gate_up) or overflowing sizes.

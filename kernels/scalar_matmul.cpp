@@ -73,12 +73,11 @@ void sum_floats(const PackedMatrix& w, const InputRows& x, std::int64_t tile, Su
 
 void sum_quants(const PackedMatrix& w, const InputRows& x, std::int64_t tile_index, Sums& sums) {
   const std::byte* tile = w.tile(tile_index);
-  const std::byte* stored = tile + scale_bytes(w.cols());
   for (std::int64_t group = 0; group < quant_groups(w.cols()); ++group) {
     std::int32_t quants[kQuantGroup][kLanes];
     for (int k = 0; k < kQuantGroup; ++k) {
       for (int lane = 0; lane < kLanes; ++lane) {
-        quants[k][lane] = quant_at(w.type(), stored, group * kQuantGroup + k, lane) - quant_offset(w.type());
+        quants[k][lane] = quant_at(w.type(), tile, group * kQuantGroup + k, lane) - quant_offset(w.type());
       }
     }
     const std::int64_t block = group / InputGroups::kGroups, within = group % InputGroups::kGroups;
@@ -88,7 +87,7 @@ void sum_quants(const PackedMatrix& w, const InputRows& x, std::int64_t tile_ind
       for (int lane = 0; lane < kLanes; ++lane) {
         std::int32_t sum = 0;
         for (int k = 0; k < kQuantGroup; ++k) sum += quants[k][lane] * inputs[k];
-        const float w_scale = widen_f16(tile_scales(tile)[group * kLanes + lane]);
+        const float w_scale = widen_f16(group_scales(w.type(), tile, group)[lane]);
         sums[r][lane] = std::fma(static_cast<float>(sum) * x_scale, w_scale, sums[r][lane]);
       }
     }

@@ -23,6 +23,9 @@ std::string missing_for_avx512vnni();
 std::string missing_for_avx512bf16();
 // Whether a bf16 dot product takes longer than the two multiply-adds it stands for: then there is no use in it.
 bool bf16_dots_are_slow();
+// Whether memory is read fastest in one stream of ascending addresses, which the processor fetches ahead by itself; else in
+// several that are fetched in software.
+bool reads_one_stream_fastest();
 
 // What roofline.h measures with: reading n floats (n a multiple of 64), and rounds of independent operations of the
 // best kind for each compute type. The results only keep the work from being optimised away.

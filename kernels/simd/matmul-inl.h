@@ -20,15 +20,16 @@ struct MicroArgs {
   std::int64_t block_stride;    // bytes from one block of x to the next
   const InputGroups* groups;    // int8 alone
   std::int64_t group_stride;    // from one block's to the next one's
-  const void* scales;           // int8 alone: of the first tile, in the form the microkernel takes
+  const void* scales;           // int8 alone: of the first tile, among its quants or widened
   std::int64_t scale_stride;    // numbers from tile to tile
   std::int64_t count;
   // Weights to fetch meanwhile: of T tiles, `next_stride` bytes apart, from `next` on, as many bytes each as
   // make `next_share` in a whole block of K.
   const std::byte* next;
   std::int64_t next_stride, next_share;
-  const std::byte* end;  // of the first tile
-  std::int64_t jump;     // from there to the weights of the one that is T tiles on
+  // Where what is fetched goes on: at the end of the first tile, `jump` bytes on. Null: nowhere but ahead.
+  const std::byte* end;
+  std::int64_t jump;
   float* widened;  // where a microkernel that widens weights leaves them, [T][kBlockK][16]
   float* sums;
   bool first;
@@ -103,45 +104,55 @@ constexpr auto kMicroSets = micro_sets<Kernel, sums>(std::make_integer_sequence<
 template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs, int one_row_tiles = 8>
 constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums, one_row_tiles};
 
-// Few rows read the weights at the speed of memory. Each line is asked for twice, beside the loads and as evenly as they come:
-// from afar into the second-level cache, which has more requests under way than the first-level one, and from nearby into
-// that. Behind a tile's end comes the beginning of the one that is T tiles on.
-constexpr std::int64_t kNearBytes = 1024, kFarBytes = 2048;
-template <bool on, int T>
-class Ahead {
+// A place in a tile's weights that is ahead of the kernel: behind the tile's end comes the tile that is T tiles on.
+class Cursor {
  public:
-  explicit Ahead(const MicroArgs& args)
-      : near_(args.weights + kNearBytes),
-        far_(args.weights + kFarBytes),
-        near_end_(args.end),
-        far_end_(args.end),
-        stride_(args.tile_stride),
-        jump_(args.jump) {
+  Cursor(const MicroArgs& args, const std::byte* at)
+      : at_(at), end_(args.end == nullptr ? nowhere() : args.end), jump_(args.jump) {
     advance(0);
   }
+  const std::byte* at() const { return at_; }
+  __attribute__((always_inline)) void advance(std::int64_t bytes) {
+    at_ += bytes;
+    if (at_ < end_) return;
+    at_ += jump_;
+    end_ = nowhere();
+  }
+
+ private:
+  static const std::byte* nowhere() { return reinterpret_cast<const std::byte*>(UINTPTR_MAX); }
+  const std::byte *at_, *end_;
+  std::int64_t jump_;
+};
+
+// Few rows read the weights at the speed of memory. Where several tiles are read side by side each line is asked for twice,
+// beside the loads and as evenly as they come: from afar into the second-level cache, which has more requests under way than
+// the first-level one, and from nearby into that.
+constexpr std::int64_t kNearBytes = 1024, kFarBytes = 2048;
+template <bool few, int T>
+class Ahead {
+ public:
+  // `weights`: where the kernel begins, in the first tile.
+  Ahead(const MicroArgs& args, const std::byte* weights)
+      : near_(args, weights + kNearBytes), far_(args, weights + kFarBytes), stride_(args.tile_stride) {}
   // The lines `at` bytes on in tile t. Always inline: a compiler may take a function of fetches alone for one without effect.
   __attribute__((always_inline)) void fetch(int t, std::int64_t at) const {
     if constexpr (on) {
-      _mm_prefetch(near_ + t * stride_ + at, _MM_HINT_T0);
-      _mm_prefetch(far_ + t * stride_ + at, _MM_HINT_T1);
+      _mm_prefetch(near_.at() + t * stride_ + at, _MM_HINT_T0);
+      _mm_prefetch(far_.at() + t * stride_ + at, _MM_HINT_T1);
     }
   }
-  void advance(std::int64_t bytes) {
+  __attribute__((always_inline)) void advance(std::int64_t bytes) {
     if constexpr (on) {
-      advance(near_, near_end_, bytes);
-      advance(far_, far_end_, bytes);
+      near_.advance(bytes);
+      far_.advance(bytes);
     }
   }
 
  private:
-  void advance(const std::byte*& at, const std::byte*& end, std::int64_t bytes) const {
-    at += bytes;
-    if (at < end) return;
-    at += jump_;
-    end = reinterpret_cast<const std::byte*>(UINTPTR_MAX);
-  }
-  const std::byte *near_, *far_, *near_end_, *far_end_;
-  std::int64_t stride_, jump_;
+  static constexpr bool on = few && T > 1;
+  Cursor near_, far_;
+  std::int64_t stride_;
 };
 
 // Many rows take their time over a block: in each of its `steps` steps a microkernel fetches a part of what
@@ -150,31 +161,30 @@ template <bool on, int T>
 class NextWeights {
  public:
   NextWeights(const MicroArgs& args, std::int64_t steps)
-      : at_(args.next), stride_(args.next_stride), step_((args.next_share + steps - 1) / steps) {}
+      : next_(args, args.next), stride_(args.next_stride), step_((args.next_share + steps - 1) / steps) {}
   void fetch() {
     if constexpr (on) {
-      fetch_line(at_);
-      at_ += step_;
+      fetch_line(next_.at());
+      next_.advance(step_);
     }
   }
   // Where a step may be longer than a line.
   void fetch_lines() {
     if constexpr (on) {
-      const std::byte* line = at_;
-      at_ += step_;
+      const std::byte *line = next_.at(), *end = line + step_;
       do {
         fetch_line(line);
-      } while ((line += 64) < at_);
+      } while ((line += 64) < end);
+      next_.advance(step_);
     }
   }
-  void jump(std::int64_t bytes) { at_ += bytes; }
 
  private:
   void fetch_line(const std::byte* line) const {
     MOE_UNROLL
     for (int t = 0; t < T; ++t) _mm_prefetch(reinterpret_cast<const char*>(line + t * stride_), _MM_HINT_T1);
   }
-  const std::byte* at_;
+  Cursor next_;
   std::int64_t stride_, step_;
 };
 
@@ -187,39 +197,33 @@ constexpr int kFewQuantRows = 3;
 constexpr std::int64_t kNextQuantBytes = 1024;
 
 // Quants are read group by group: f(weights, scales, x, inputs, g, ahead) with the first tile's and row's own of group g
-// of a block; it fetches the lines of the group ahead.
+// of a block; it fetches the lines of the group ahead. Whether scales are those among the quants or widened ones, the quants lie
+// as in a tile.
 template <int MR, int T, std::int64_t group_bytes, typename Scale, typename F>
 inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f) {
-  const std::byte *weights = args.weights, *x = args.x;
+  const std::byte *weights = args.weights + kPairScaleBytes, *x = args.x;
   const auto* scales = static_cast<const Scale*>(args.scales);
   const InputGroups* inputs = args.groups;
   const std::int64_t groups = quant_groups(args.count);
   constexpr bool kFew = MR <= kFewQuantRows;
+  // From the scales of a pair's second group to those of the next pair.
+  constexpr std::int64_t kNextPair = std::is_same_v<Scale, float> ? kLanes : (kPairScaleBytes + 2 * group_bytes) / 2 - kLanes;
   NextWeights<!kFew, T> next(args, InputGroups::kGroups);
-  Ahead<kFew, T> ahead(args);
-  // Scales as far ahead as the groups they belong to.
-  constexpr std::int64_t kFarGroups = kFarBytes / group_bytes;
-  const Scale* far_scales = scales + kFarGroups * kLanes;
+  Ahead<kFew, T> ahead(args, weights);
   for (std::int64_t begin = 0; begin < groups; begin += InputGroups::kGroups) {
     const int count = static_cast<int>(std::min<std::int64_t>(groups - begin, InputGroups::kGroups));
     for (int at = 0; at < count; ++at) {
-      if (args.whole) {
-        if constexpr (kFew) {
-          if (begin + at + kFarGroups == groups) far_scales += T * args.scale_stride - groups * kLanes;
-          if (at % 2 == 0) {
-            MOE_UNROLL
-            for (int t = 0; t < T; ++t)
-              _mm_prefetch(reinterpret_cast<const char*>(far_scales + t * args.scale_stride), _MM_HINT_T0);
-          }
-          far_scales += kLanes;
-        }
-        if (begin + at + kNextQuantBytes / group_bytes == groups) next.jump(T * args.tile_stride - groups * group_bytes);
-      }
       next.fetch_lines();
+      const bool second = at % 2 != 0;
+      if (!second) {
+        MOE_UNROLL
+        for (int t = 0; t < T; ++t) ahead.fetch(t, -kPairScaleBytes);
+      }
       f(weights, scales, x, inputs, at, ahead);
-      ahead.advance(group_bytes);
-      weights += group_bytes;
-      scales += kLanes;
+      const std::int64_t step = group_bytes + (second ? kPairScaleBytes : 0);
+      ahead.advance(step);
+      weights += step;
+      scales += second ? kNextPair : kLanes;
       x += kQuantGroup;
     }
     x += args.block_stride - kBlockK;
@@ -232,8 +236,7 @@ struct Family {
   Micros direct;                // on the tiles as they are; none: every block is unpacked
   Micros unpacked;              // for many rows, on blocks that `unpack` made and widened scales; none: never
   std::int64_t unpacked_bytes;  // of a block of a tile; 0: the tile's own block will do
-  std::int64_t (*offset)(std::int64_t cols,
-                         std::int64_t k);  // of weight k in a tile, k a multiple of kBlockK
+  std::int64_t (*offset)(std::int64_t k);  // of weight k in a tile, k a multiple of kBlockK
   void (*unpack)(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
                  std::byte* out);
   std::int64_t chunk_rows;
@@ -287,6 +290,12 @@ class Product {
   static constexpr std::int64_t kDirectPanels = 2;
   static constexpr std::int64_t kGroupTiles = 16, kBlockScales = kBlockK / kQuantGroup * kLanes;
 
+  // Some processors read memory fastest in one stream and without fetches in software: there few rows are multiplied tile by
+  // tile. More rows of floats than one keep one tile's sums waiting for each other.
+  bool reads_one_stream() const {
+    return rows_ <= (x_.compute == Compute::int8 ? kFewQuantRows : 1) && !unpack_ && reads_one_stream_fastest();
+  }
+
   bool gated() const { return w_.order() == RowOrder::gate_up; }
 
   // Chunks and panels of nearly equal size, so that none is left with a few rows.
@@ -300,7 +309,7 @@ class Product {
     const std::int64_t most = micros_->rows;
     if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;
     panels_ = (rows_ + most - 1) / most;
-    tiles_ = micros_->max_tiles((rows_ + panels_ - 1) / panels_);
+    tiles_ = reads_one_stream() ? 1 : micros_->max_tiles((rows_ + panels_ - 1) / panels_);
     // A single panel takes all of K for a few tiles, whose sums leave L1 to its rows; the sums of few rows are small, and
     // more tiles are finished together.
     group_tiles_ = panels_ == 1 && (unpack_ || rows_ > kFewQuantRows) ? std::max(tiles_, 2) : kGroupTiles;
@@ -328,7 +337,7 @@ class Product {
           const bool last = tile + tiles >= end;
           const std::int64_t next_tile = !last ? tile + tiles : k + step < w_.cols() ? begin : end;
           const std::int64_t next_k = !last ? k : k + step < w_.cols() ? k + step : 0;
-          plan_fetches(next_tile < tile_end ? next_tile : tile, tiles, next_k);
+          plan_fetches(next_tile < tile_end ? next_tile : tile, next_k);
         } else {
           next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kNextQuantBytes : kFarBytes);
           share_ = block_bytes(0);
@@ -358,11 +367,7 @@ class Product {
   }
 
   const std::byte* weights(std::int64_t tile, std::int64_t k) const {
-    return w_.tile(tile) + family_.offset(w_.cols(), k);
-  }
-
-  const std::uint16_t* scales(std::int64_t tile, std::int64_t k) const {
-    return tile_scales(w_.tile(tile)) + k / kQuantGroup * kLanes;
+    return w_.tile(tile) + family_.offset(k);
   }
 
   // `tiles` tiles of the group times all rows of the chunk, over `count` inputs from k on.
@@ -371,7 +376,7 @@ class Product {
     args.count = count;
     args.weights = weights(tile, k);
     args.tile_stride = w_.tile_stride();
-    args.scales = scales(tile, k);
+    args.scales = args.weights;
     args.scale_stride = w_.tile_stride() / 2;
     args.first = k == 0;
     args.whole = count == w_.cols() && panels_ == 1;
@@ -379,8 +384,8 @@ class Product {
     args.block_stride = x_.block_stride;
     args.next_stride = w_.tile_stride();
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
-    args.end = w_.tile(tile) + w_.tile_bytes();
-    args.jump = w_.tile(tile + tiles) + family_.offset(w_.cols(), 0) - args.end;
+    args.end = args.whole ? w_.tile(tile) + w_.tile_bytes() : nullptr;
+    args.jump = tiles * w_.tile_stride() - w_.tile_bytes();
     args.group_stride = x_.group_stride;
     args.widened = reinterpret_cast<float*>(blocks_);
     const bool widen = unpack_ && family_.widening.by_rows != nullptr;
@@ -407,7 +412,7 @@ class Product {
   void read_blocks(MicroArgs& args) const {
     args.weights = blocks_;
     args.tile_stride = family_.unpacked_bytes;
-    args.jump = 0;  // blocks are read from the caches
+    args.end = nullptr;  // blocks are read from the caches
   }
 
   void unpack(std::int64_t tile, int tiles, std::int64_t k, MicroArgs& args) const {
@@ -419,31 +424,22 @@ class Product {
     }
     if (x_.compute != Compute::int8) return;
     for (int t = 0; t < tiles; ++t) {
-      const std::uint16_t* from = scales(tile + t, k);
-      for (std::int64_t g = 0; g < quant_groups(args.count) * kLanes; g += kLanes) {
-        store(wide_scales_ + t * kBlockScales + g, load_f16(from + g));
+      for (std::int64_t g = 0; g < quant_groups(args.count); ++g) {
+        store(wide_scales_ + t * kBlockScales + g * kLanes, load_f16(group_scales(w_.type(), weights(tile + t, k), g)));
       }
     }
     args.scales = wide_scales_;
     args.scale_stride = kBlockScales;
   }
 
-  // The blocks of the bundle that comes next are fetched in equal parts before the panels, their scales at
-  // once.
-  void plan_fetches(std::int64_t tile, int tiles, std::int64_t k) {
+  // The blocks of the bundle that comes next are fetched in equal parts during the panels.
+  void plan_fetches(std::int64_t tile, std::int64_t k) {
     next_ = weights(tile, k);
     share_ = (block_bytes(k) / panels_ + 63) / 64 * 64;
-    if (x_.compute != Compute::int8) return;
-    for (int t = 0; t < tiles; ++t) {
-      const std::uint16_t* from = scales(tile + t, k);
-      for (int at = 0; at < kBlockK / kQuantGroup * kLanes; at += 32) {
-        _mm_prefetch(reinterpret_cast<const char*>(from + at), _MM_HINT_T1);
-      }
-    }
   }
   // Of a tile's block at k, a multiple of kBlockK.
   std::int64_t block_bytes(std::int64_t k) const {
-    const std::int64_t whole = family_.offset(w_.cols(), kBlockK) - family_.offset(w_.cols(), 0);
+    const std::int64_t whole = family_.offset(kBlockK);
     return w_.cols() - k >= kBlockK ? whole : whole * (w_.cols() - k) / kBlockK;
   }
 

@@ -45,7 +45,7 @@ struct Bf16Kernel {
     const auto* x = reinterpret_cast<const std::int32_t*>(args.x);
     std::int64_t pairs = (args.count + 1) / 2;
     NextWeights<!kFew<MR>, T> next(args, kBlockK / 4);
-    Ahead<kFew<MR>, T> ahead(args);
+    Ahead<kFew<MR>, T> ahead(args, weights);
     for (; pairs >= 2; pairs -= 2) {
       next.fetch();
       step_pair<MR, T>(sums, weights, stride, x, ahead);
@@ -78,7 +78,7 @@ constexpr Family kBf16Family = {
     kMicros<Bf16Kernel>, {}, 0, float_offset<WeightType::bf16>, nullptr, kBf16Rows};
 template <WeightType W>
 constexpr Family kWidenedPairsFamily = {
-    {}, kMicros<Bf16Kernel>, kBlockK* kLanes * 2, quant_bytes_offset<W>, widen_pairs<W>, kBf16Rows};
+    {}, kMicros<Bf16Kernel>, kBlockK* kLanes * 2, quants_block_offset<W>, widen_pairs<W>, kBf16Rows};
 
 const Family& bf16_family(WeightType type) {
   switch (type) {

@@ -108,7 +108,7 @@ struct F32Kernels {
       const std::int64_t stride = args.tile_stride;
       PanelRows<float, MR> x(reinterpret_cast<const float*>(args.x), args.row_bytes / 4);
       NextWeights<!kFew<MR>, T> next(args, kBlockK / 2);
-      Ahead<kFew<MR>, T> ahead(args);
+      Ahead<kFew<MR>, T> ahead(args, weights);
       float* widened = args.widened;
       const auto even = [&](int t) __attribute__((always_inline)) {
         const Vec w = Weights<W>::even(weights + t * stride);
@@ -140,12 +140,12 @@ struct F32Kernels {
 };
 
 template <WeightType W>
-std::int64_t float_offset(std::int64_t, std::int64_t k) {
+std::int64_t float_offset(std::int64_t k) {
   return k * kLanes * Weights<W>::kBytes;
 }
 template <WeightType W>
-std::int64_t quant_bytes_offset(std::int64_t cols, std::int64_t k) {
-  return scale_bytes(cols) + k / kQuantGroup * group_bytes(W);
+constexpr std::int64_t quants_block_offset(std::int64_t k) {
+  return scales_offset(W, k / kQuantGroup);
 }
 
 // One block of a tile of quants as floats [k][16]; `round`: to bf16, for products in bf16 by f32 chains.
@@ -180,7 +180,7 @@ template <WeightType W, bool round>
 constexpr Family kWidenedFamily = {{},
                                    kMicros<F32Kernels<WeightType::f32>::template Kernel>,
                                    kFloatBlock,
-                                   quant_bytes_offset<W>,
+                                   quants_block_offset<W>,
                                    widen_quants<round>,
                                    kFloatRows};
 

@@ -143,14 +143,14 @@ struct Int8Kernels {
 // One block of nibbles as bytes.
 void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
                     std::byte* out) {
-  const std::byte* from = w.tile(tile) + quant_bytes_offset<WeightType::q4>(w.cols(), k);
-  for (std::int64_t i = 0; i < count; i += kQuantGroup) {
+  const std::byte* stored = w.tile(tile) + quants_block_offset<WeightType::q4>(k);
+  for (std::int64_t group = 0; group < quant_groups(count); ++group) {
+    const std::byte* from = stored + quants_offset(WeightType::q4, group);
+    std::byte* to = out + quants_offset(WeightType::q8, group);
     MOE_UNROLL
     for (int quad = 0; quad < 8; ++quad) {
-      _mm512_storeu_si512(out + quad * 4 * kLanes, load_quad<QuantForm::nibbles>(from, quad));
+      _mm512_storeu_si512(to + quad * 4 * kLanes, load_quad<QuantForm::nibbles>(from, quad));
     }
-    from += group_bytes(WeightType::q4);
-    out += group_bytes(WeightType::q8);
   }
 }
 
@@ -166,13 +166,13 @@ constexpr Micros kInt8Micros = kMicros<Int8Kernels<W, form, Scale>::template Ker
 constexpr Family kQ8Family = {kInt8Micros<WeightType::q8, QuantForm::bytes, std::uint16_t>,
                               kInt8Micros<WeightType::q8, QuantForm::bytes, float>,
                               0,
-                              quant_bytes_offset<WeightType::q8>,
+                              quants_block_offset<WeightType::q8>,
                               nullptr,
                               kInt8Rows};
 constexpr Family kQ4Family = {kInt8Micros<WeightType::q4, QuantForm::nibbles, std::uint16_t>,
                               kInt8Micros<WeightType::q4, QuantForm::bytes, float>,
-                              kBlockK* kLanes,
-                              quant_bytes_offset<WeightType::q4>,
+                              quants_block_offset<WeightType::q8>(kBlockK),
+                              quants_block_offset<WeightType::q4>,
                               unpack_nibbles,
                               kInt8Rows};
 

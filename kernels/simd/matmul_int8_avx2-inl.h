@@ -156,18 +156,18 @@ struct Q4Kernels {
 // One block of nibbles as bytes.
 void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
                     std::byte* out) {
-  const std::byte* from = w.tile(tile) + quant_bytes_offset<WeightType::q4>(w.cols(), k);
+  const std::byte* stored = w.tile(tile) + quants_block_offset<WeightType::q4>(k);
   const __m256i nibble = _mm256_set1_epi8(15);
-  for (std::int64_t i = 0; i < count; i += kQuantGroup) {
+  for (std::int64_t group = 0; group < quant_groups(count); ++group) {
+    const std::byte* from = stored + quants_offset(WeightType::q4, group);
+    std::byte* to = out + quants_offset(WeightType::q8, group);
     MOE_UNROLL
     for (int v = 0; v < 8; ++v) {
       const __m256i both = load_bytes(from + v * 32);
-      auto* to = reinterpret_cast<__m256i*>(out) + v;
-      _mm256_storeu_si256(to, _mm256_and_si256(both, nibble));
-      _mm256_storeu_si256(to + 8, _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble));
+      auto* bytes = reinterpret_cast<__m256i*>(to) + v;
+      _mm256_storeu_si256(bytes, _mm256_and_si256(both, nibble));
+      _mm256_storeu_si256(bytes + 8, _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble));
     }
-    from += group_bytes(WeightType::q4);
-    out += group_bytes(WeightType::q8);
   }
 }
 
@@ -175,13 +175,13 @@ constexpr std::int64_t kInt8Rows = 240;
 constexpr Family kQ8Family = {kMicros<Q8Kernels<std::uint16_t>::Kernel, 8, 8>,
                               kMicros<Q8Kernels<float>::Kernel, 8, 8>,
                               0,
-                              quant_bytes_offset<WeightType::q8>,
+                              quants_block_offset<WeightType::q8>,
                               nullptr,
                               kInt8Rows};
 constexpr Family kQ4Family = {kMicros<Q4Kernels<true, std::uint16_t>::Kernel, 6, 6>,
                               kMicros<Q4Kernels<false, float>::Kernel, 6, 6>,
-                              kBlockK* kLanes,
-                              quant_bytes_offset<WeightType::q4>,
+                              quants_block_offset<WeightType::q8>(kBlockK),
+                              quants_block_offset<WeightType::q4>,
                               unpack_nibbles,
                               kInt8Rows};
 
