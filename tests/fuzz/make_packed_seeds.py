@@ -4,12 +4,15 @@
     make_packed_seeds.py tests/fuzz/corpus/packed
 """
 import pathlib
+import re
 import struct
 import sys
 
 PAGE = 4096
 MAGIC = 0x6B6361706D656F6D
 VECTOR = 0xFFFFFFFF
+HEADER = pathlib.Path(__file__).parents[2] / "kernels/packed_matrix.h"
+LAYOUT = int(re.search(r"kPackedLayoutVersion = (\d+);", HEADER.read_text())[1])
 BF16, Q8, Q4 = 2, 3, 4
 
 
@@ -17,7 +20,7 @@ def record(kind: int, order: int, rows: int, cols: int, offset: int, size: int) 
     return struct.pack("<2QIIqqQQ2Q", 1, 2, kind, order, rows, cols, offset, size, 0, 0)
 
 
-def seed(data: int, records: list[bytes], layout: int = 1, format_: int = 1, count: int | None = None,
+def seed(data: int, records: list[bytes], layout: int = LAYOUT, format_: int = 1, count: int | None = None,
          directory: int | None = None) -> bytes:
     directory = PAGE + data if directory is None else directory
     footer = struct.pack("<QII2QQQ", MAGIC, format_, layout, 1, 2, directory, len(records) if count is None else count)
@@ -44,7 +47,7 @@ def main() -> None:
         "odd_gate_up": seed(448, [record(BF16, 1, 3, 5, PAGE, 384)]),
         "count": seed(448, [matrix], count=1 << 60),
         "directory": seed(448, [matrix], directory=1 << 63),
-        "layout": seed(448, [matrix], layout=2),
+        "layout": seed(448, [matrix], layout=LAYOUT + 1),
         "format": seed(448, [matrix], format_=9),
     }
     for name, data in seeds.items():

@@ -119,6 +119,16 @@ TEST(PackedFile, EveryCutAndEveryFlippedBitOfItsTablesIsFound) {
   }
 }
 
+// Seeds of another layout would be refused before anything else of them is read.
+TEST(PackedFile, SeedsOfTheFuzzTargetAreOfThisLayout) {
+  std::ifstream file(std::filesystem::path(MOE_TEST_SOURCE_DIR) / "fuzz/corpus/packed/matrix", std::ios::binary);
+  const std::string seed{std::istreambuf_iterator<char>(file), {}};
+  ASSERT_GT(seed.size(), kFooter);
+  std::uint32_t layout = 0;
+  std::memcpy(&layout, seed.data() + seed.size() - kFooter + 12, sizeof layout);
+  EXPECT_EQ(layout, kernels::kPackedLayoutVersion) << "run tests/fuzz/make_packed_seeds.py tests/fuzz/corpus/packed";
+}
+
 TEST(PackedFile, SaysWhatIsWrong) {
   const TempDir folder;
   const std::string good = write_sample(folder / "a.packed");
