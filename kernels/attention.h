@@ -1,4 +1,4 @@
-// Attention over a paged KV cache, for one key/value head: rows of one or of many sequences in one call.
+// Attention over a paged KV cache, for one or some key/value heads: rows of one or of many sequences in one call.
 //
 // Definition, for the row at position q and one head (S = the softmax state: m, sums L[16], outputs o[d_v]):
 //   start       m = -inf, L = 0, o = 0; with a sink logit z: m = z, L[0] = 1
@@ -50,10 +50,13 @@ struct AttentionArgs {
   std::int64_t run_count = 0;
   std::ptrdiff_t q_row_stride = 0, q_head_stride = 0;
   std::ptrdiff_t out_row_stride = 0, out_head_stride = 0;
-  int first_head = 0, heads = 1;  // query heads [first_head, first_head + heads) read this kv head
+  // Query heads [first_head + j * heads, first_head + (j + 1) * heads) read kv head j of kv_heads. Heads that follow one
+  // another in memory are read in one stream by a call of few rows.
+  int first_head = 0, heads = 1, kv_heads = 1;
   int d_k = 0, d_v = 0;
-  // Where this head's keys and values begin in a block, in bytes; multiples of 64.
-  std::int64_t key_offset = 0, value_offset = 0;
+  // Where the first head's keys and values begin in a block, and how far the next head's lie from them, in bytes; multiples
+  // of 64.
+  std::int64_t key_offset = 0, value_offset = 0, kv_head_stride = 0;
   // Latent attention: a value is the first d_v <= d_k components of its key.
   bool values_are_keys = false;
   float scale = 1.0F;
@@ -61,6 +64,16 @@ struct AttentionArgs {
   float softcap = 0.0F;                 // 0: none
   const float* sinks = nullptr;         // by head: a logit that joins the denominator only; null: none
   const float* alibi_slopes = nullptr;  // by head: slope * (t - q) is added to the score; null: none
+
+  // The same for kv head j alone.
+  AttentionArgs of_kv_head(int j) const {
+    AttentionArgs one = *this;
+    one.kv_heads = 1;
+    one.first_head += j * heads;
+    one.key_offset += j * kv_head_stride;
+    one.value_offset += j * kv_head_stride;
+    return one;
+  }
 };
 
 }  // namespace moe::kernels

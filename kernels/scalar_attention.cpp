@@ -89,10 +89,13 @@ void attention(const AttentionArgs& args) {
   room.vector = scratch.floats(2 * args.d_k + args.d_v + std::max(args.d_k, args.d_v));
   room.q = room.vector + std::max(args.d_k, args.d_v);
   room.o = room.q + args.d_k;
-  for (std::int64_t r = 0; r < args.run_count; ++r) {
-    for (std::int64_t row = 0; row < args.runs[r].rows; ++row) {
-      for (int head = args.first_head; head < args.first_head + args.heads; ++head) {
-        attend(args, args.runs[r], row, head, room);
+  for (int j = 0; j < args.kv_heads; ++j) {
+    const AttentionArgs one = args.of_kv_head(j);
+    for (std::int64_t r = 0; r < one.run_count; ++r) {
+      for (std::int64_t row = 0; row < one.runs[r].rows; ++row) {
+        for (int head = one.first_head; head < one.first_head + one.heads; ++head) {
+          attend(one, one.runs[r], row, head, room);
+        }
       }
     }
   }

@@ -25,7 +25,9 @@ std::string missing_for_avx512bf16();
 bool bf16_dots_are_slow();
 // Whether memory is read fastest in one stream of ascending addresses, which the processor fetches ahead by itself; else in
 // several that are fetched in software.
-bool reads_one_stream_fastest();
+bool reads_one_stream_fastest() noexcept;
+// Says so or denies it in the processor's place: tests take both ways on any machine. Not while products run.
+void assume_one_stream_fastest(bool fastest) noexcept;
 
 // What roofline.h measures with: reading n floats (n a multiple of 64), and rounds of independent operations of the
 // best kind for each compute type. The results only keep the work from being optimised away.

@@ -137,7 +137,8 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
   const std::int64_t threads = ops_.team().size();
 
   // Runs of rows, cut so that there are tasks for all threads, as many for one as for the other; neighbours join up
-  // to the same number of rows.
+  // to the same number of rows. Single rows join those that share a prefix with them: others have nothing in common.
+  const bool single_rows = rows_ == std::ssize(spans_);
   const std::int64_t even = threads / std::gcd(threads, std::int64_t{kv_heads});
   const std::int64_t tasks = kTasksPerThread * threads;
   const std::int64_t parts_wanted = ((tasks + kv_heads - 1) / kv_heads + even - 1) / even * even;
@@ -145,16 +146,20 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
   runs_.clear();
   run_groups_.clear();
   std::int64_t joined = 0;
+  const std::byte* prefix = nullptr;
   for (const std::int32_t s : kin_) {
     const Span& span = spans_[s];
+    const std::byte* const* blocks = span.feed->sequence->cache().blocks(place.group).data();
+    const bool strange = single_rows && blocks[0] != prefix;
+    prefix = blocks[0];
     for (std::int64_t first = 0; first < span.rows; first += most) {
       const std::int64_t rows = std::min(most, span.rows - first), row = span.first_row + first;
-      if (run_groups_.empty() || joined + rows > most) {
+      if (run_groups_.empty() || joined + rows > most || strange) {
         run_groups_.push_back({runs_.size(), 0, 0});
         joined = 0;
       }
       runs_.push_back({q + row * q_stride, out + row * out_stride, rows, span.first_position + first,
-                       span.feed->sequence->cache().blocks(place.group).data()});
+                       blocks});
       joined += rows;
       RunGroup& current = run_groups_.back();
       ++current.count;
@@ -167,9 +172,15 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
   // One sequence with few key heads would leave threads idle: its query heads are shared out too.
   const auto groups = std::int64_t(run_groups_.size());
   const std::int64_t parts = groups * kv_heads >= threads ? 1 : std::min<std::int64_t>(group, threads);
-  ops_.for_tasks(groups * kv_heads * parts, [&](std::int64_t task, int) {
-    const RunGroup& of = run_groups_[task / (kv_heads * parts)];
-    const std::int64_t kv_head = task / parts % kv_heads, part = task % parts;
+  // Else a task takes several kv heads, neighbours in memory, as far as there are tasks enough: single rows, which take one
+  // as long as the other, need no more than threads.
+  const std::int64_t wanted = threads == 1 || single_rows ? threads : tasks;
+  std::int64_t together = parts > 1 ? 1 : kv_heads;
+  while (together > 1 && (kv_heads % together != 0 || groups * (kv_heads / together) < wanted)) --together;
+  const std::int64_t head_groups = kv_heads / together;
+  ops_.for_tasks(groups * head_groups * parts, [&](std::int64_t task, int) {
+    const RunGroup& of = run_groups_[task / (head_groups * parts)];
+    const std::int64_t kv_head = task / parts % head_groups * together, part = task % parts;
     kernels::AttentionArgs args;
     args.type = kv_layout_.type();
     args.runs = runs_.data() + of.first;
@@ -180,10 +191,12 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
     args.out_head_stride = latent ? a.kv_rank : a.value_dim;
     args.first_head = int(kv_head * group + group * part / parts);
     args.heads = int(kv_head * group + group * (part + 1) / parts) - args.first_head;
+    args.kv_heads = int(together);
     args.d_k = place.key_dim;
     args.d_v = latent ? a.kv_rank : a.value_dim;
-    args.key_offset = std::int64_t(place.key_offset + kv_head * place.key_stride);
-    args.value_offset = std::int64_t(place.value_offset + kv_head * place.value_stride);
+    args.key_offset = std::int64_t(place.key_offset + kv_head * place.head_stride);
+    args.value_offset = std::int64_t(place.value_offset + kv_head * place.head_stride);
+    args.kv_head_stride = std::int64_t(place.head_stride);
     args.values_are_keys = latent;
     args.scale = a.scale;
     args.window = a.window;

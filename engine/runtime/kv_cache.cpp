@@ -26,11 +26,12 @@ KvLayout::KvLayout(const ModelSpec& spec, kernels::KvType type) : type_(type) {
     place.heads = a.cached_heads();
     place.key_dim = a.cached_key_dim();
     place.value_dim = a.cached_value_dim();
-    place.key_stride = std::size_t(kernels::key_block_bytes(type, place.key_dim));
-    place.value_stride = place.value_dim > 0 ? std::size_t(kernels::value_block_bytes(type, place.value_dim)) : 0;
+    const auto key_bytes = std::size_t(kernels::key_block_bytes(type, place.key_dim));
+    place.head_stride = key_bytes;
+    if (place.value_dim > 0) place.head_stride += std::size_t(kernels::value_block_bytes(type, place.value_dim));
     place.key_offset = group->block_bytes;
-    place.value_offset = place.key_offset + place.heads * place.key_stride;
-    group->block_bytes = place.value_offset + place.heads * place.value_stride;
+    place.value_offset = place.key_offset + key_bytes;
+    group->block_bytes = place.key_offset + place.heads * place.head_stride;
     group->token_numbers += std::size_t(place.heads) * (place.key_dim + place.value_dim);
   }
 }
@@ -165,14 +166,14 @@ void KvCache::clear() {
 void KvCache::store_key(const KvLayout::Place& place, std::int32_t position, std::int32_t head,
                         const float* key) const {
   std::byte* block = tables_[place.group][position / kKvBlockTokens].get();
-  kernels::store_key(layout().type(), block + place.key_offset + head * place.key_stride, place.key_dim,
+  kernels::store_key(layout().type(), block + place.key_offset + head * place.head_stride, place.key_dim,
                      position % kKvBlockTokens, key);
 }
 
 void KvCache::store_value(const KvLayout::Place& place, std::int32_t position, std::int32_t head,
                           const float* value) const {
   std::byte* block = tables_[place.group][position / kKvBlockTokens].get();
-  kernels::store_value(layout().type(), block + place.value_offset + head * place.value_stride, place.value_dim,
+  kernels::store_value(layout().type(), block + place.value_offset + head * place.head_stride, place.value_dim,
                        position % kKvBlockTokens, value);
 }
 

@@ -28,9 +28,10 @@ class KvLayout {
   struct Place {
     std::int32_t group = 0;
     std::int32_t heads = 0, key_dim = 0, value_dim = 0;  // value_dim 0: values are part of the keys
-    // Bytes from the block's start to head 0's keys and values, and from a head's to the next head's. What lies
+    // Bytes from the block's start to head 0's keys and values, and from a head's to the next head's, which follow one another
+    // so that all heads of a layer are one stream. What lies
     // there is the kernels' business.
-    std::size_t key_offset = 0, value_offset = 0, key_stride = 0, value_stride = 0;
+    std::size_t key_offset = 0, value_offset = 0, head_stride = 0;
   };
   kernels::KvType type() const { return type_; }
   std::span<const Group> groups() const { return groups_; }

@@ -4,7 +4,8 @@
 // An item is one query row of one head. A group of items, of one or several runs, walks the key blocks
 // together: items whose runs hold the same block go over it in panels whose scores and outputs are made by
 // register-blocked products. So a block is read from memory once for the heads of a group, several rows, and
-// all sequences that share it.
+// all sequences that share it. Where the items are few, several kv heads walk together, a block's one after the
+// other, for their keys and values are neighbours in memory.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {
@@ -19,19 +20,39 @@ struct Piece {
   int first_item;
 };
 
-// The state of a group, dense by item.
+// The state of a group, dense by kv head and item.
 template <KvType S>
 struct Group {
-  int head_begin, heads;
+  int kv_heads;           // that walk together
+  int head_begin, heads;  // of the kv head at work, as are o, sums, m and q
   int pieces, items;
   std::int64_t ldq, d_v;  // padded to whole pairs and tiles
-  float* o;               // [items][d_v]
-  float* sums;            // [items][16]
-  float* m;               // [items]
+  float* o;               // [kv_heads][items][d_v]
+  float* sums;            // [kv_heads][items][16]
+  float* m;               // [kv_heads][items]
   float* latent_values;   // one block of values made of keys, as f32
-  Input<S>* q;            // [items][ldq]
+  Input<S>* q;            // [kv_heads][items][ldq]
   Piece piece[kMaxItems];
   std::int64_t position[kMaxItems];
+
+  // From a kv head's state to that of the one `by` heads on.
+  void move(int by) {
+    const std::int64_t skip = std::int64_t{by} * items;
+    head_begin += by * heads;
+    o += skip * d_v;
+    sums += skip * kLanes;
+    m += skip;
+    q += skip * ldq;
+  }
+  // f(args of a kv head, whether it is the last) with the state of that head at hand.
+  template <typename F>
+  void for_kv_heads(const AttentionArgs& args, F f) {
+    for (int j = 0; j < kv_heads; ++j) {
+      f(args.of_kv_head(j), j + 1 == kv_heads);
+      move(1);
+    }
+    move(-kv_heads);
+  }
 };
 
 // Slots of one block that an item sees.
@@ -94,7 +115,7 @@ inline void weigh_scores(const float* scores, const Slots& slots, float most, fl
 
 // o <- o * alpha + p V for `count` items. Where their visible slots differ (the diagonal, the edge of a
 // window), slots that all see are taken together and the others item by item, still in ascending order.
-template <KvType S>
+template <KvType S, Walk walk>
 void weigh_values(const std::byte* values, NextBlock& next, const Input<S>* p, float* alpha,
                   const Slots* slots, int count, float* o, std::int64_t d_v) {
   Slots common = slots[0];
@@ -104,7 +125,7 @@ void weigh_values(const std::byte* values, NextBlock& next, const Input<S>* p, f
   // Whole pairs, which dot products must not find cut in two for the sake of a neighbour.
   if (!common.whole()) common = {(common.begin + 1) / 2 * 2, common.end / 2 * 2};
   const auto one = [&](int i, int begin, int end) {
-    if (begin < end) kWeighPanels<S>[0](values, next, p + i * kKvBlock, alpha + i, begin, end, o + i * d_v, d_v);
+    if (begin < end) kWeighPanels<S, walk>[0](values, next, p + i * kKvBlock, alpha + i, begin, end, o + i * d_v, d_v);
     if (begin < end) alpha[i] = 1.0F;  // o has been scaled; times one changes nothing
   };
   if (common.begin >= common.end) {
@@ -112,7 +133,7 @@ void weigh_values(const std::byte* values, NextBlock& next, const Input<S>* p, f
     return;
   }
   for (int i = 0; i < count; ++i) one(i, slots[i].begin, common.begin);
-  kWeighPanels<S>[static_cast<std::size_t>(count - 1)](values, next, p, alpha, common.begin, common.end, o, d_v);
+  kWeighPanels<S, walk>[static_cast<std::size_t>(count - 1)](values, next, p, alpha, common.begin, common.end, o, d_v);
   std::fill_n(alpha, count, 1.0F);
   for (int i = 0; i < count; ++i) one(i, common.end, slots[i].end);
 }
@@ -126,15 +147,15 @@ struct Block {
 };
 
 // Items [begin, begin + count) of the group against one block; V is the type of the values as they are here.
-template <KvType S, KvType V>
+template <KvType S, KvType V, Walk walk>
 void attend_panel(const AttentionArgs& args, Group<S>& group, Block& block, int begin, int count) {
   alignas(64) float scores[kPanelRows * kKvBlock];
   alignas(64) Input<V> p[kPanelRows * kKvBlock];
   Slots slots[kPanelRows];
   Vec largest[(kPanelRows + 3) / 4 * 4];
   alignas(64) float most[kLanes], alpha[kLanes];  // whole vectors, which loads of their parts need not wait for
-  kScorePanels<S>[static_cast<std::size_t>(count - 1)](block.keys, block.next, group.q + begin * group.ldq,
-                                                       group.ldq, args.d_k, scores);
+  kScorePanels<S, walk>[static_cast<std::size_t>(count - 1)](block.keys, block.next, group.q + begin * group.ldq, group.ldq,
+                                                             args.d_k, scores);
   int head = begin % group.heads;
   for (int i = 0; i < count; ++i) {
     const std::int64_t position = group.position[begin + i] - block.base;
@@ -151,7 +172,7 @@ void attend_panel(const AttentionArgs& args, Group<S>& group, Block& block, int 
     weigh_scores<S>(scores + i * kKvBlock, slots[i], most[i], alpha[i], block.value_scales, p + i * kKvBlock,
                     group.sums + (begin + i) * kLanes);
   }
-  weigh_values<V>(block.values, block.next, p, alpha, slots, count, group.o + begin * group.d_v, group.d_v);
+  weigh_values<V, walk>(block.values, block.next, p, alpha, slots, count, group.o + begin * group.d_v, group.d_v);
 }
 
 // Latent attention: the first components of the keys of a block, in the layout of f32 values.
@@ -183,23 +204,30 @@ struct Step {
   int begin = 0, end = 0;
 };
 
+// More items have so much to compute with each line that tiles side by side, which take fewer loads, are faster from
+// memory too.
+constexpr int kInOrderItems = kVecs == 32 ? kPanelRows : 3;
+
 constexpr int panel_count(int items) { return (items + kPanelRows - 1) / kPanelRows; }
 
 template <KvType S, KvType V>
 void attend_items(const AttentionArgs& args, Group<S>& group, Block block, int begin, int end) {
   const int panels = panel_count(end - begin);
+  if (end - begin <= kInOrderItems && reads_one_stream_fastest()) {
+    return attend_panel<S, V, Walk::in_order>(args, group, block, begin, end - begin);
+  }
   for (int panel = 0; panel < panels; ++panel) {
     const int first = begin + (end - begin) * panel / panels,
               last = begin + (end - begin) * (panel + 1) / panels;
-    attend_panel<S, V>(args, group, block, first, last - first);
+    attend_panel<S, V, Walk::side_by_side>(args, group, block, first, last - first);
     block.next.stop();  // the first panel has asked for all of it
   }
 }
 
-// Spreads the fetches of `next` (null: of nothing) over the first panel's steps: pairs of components, then of slots.
+// Spreads the fetches of the keys at `next` (null: of nothing) and of their values over the first panel's steps: pairs of components, then of slots.
 template <KvType S>
 NextBlock plan_fetches(const AttentionArgs& args, const Group<S>& group, const Step& step, const std::byte* next) {
-  if (next == nullptr) return {reinterpret_cast<const char*>(step.block)};
+  if (next == nullptr || reads_one_stream_fastest()) return {reinterpret_cast<const char*>(step.block)};
   const int panels = panel_count(step.end - step.begin);
   const int rows = (step.end - step.begin) / panels;
   const std::int64_t tiles = group.d_v / kLanes, at_once = panel_tiles(rows, 8);
@@ -208,7 +236,7 @@ NextBlock plan_fetches(const AttentionArgs& args, const Group<S>& group, const S
   // Keys in two halves and values in two; where values are keys, those in quarters.
   const auto keys = static_cast<std::int64_t>(key_block_bytes(S, args.d_k));
   const std::int64_t part = args.values_are_keys ? keys / 2 : keys;
-  NextBlock fetches{reinterpret_cast<const char*>(next + args.key_offset)};
+  NextBlock fetches{reinterpret_cast<const char*>(next)};
   fetches.to_values = args.values_are_keys ? part : args.value_offset - args.key_offset;
   fetches.to_half = part / 2;
   const std::int64_t stream = NextBlock::kHalves<S> ? part / 2 : part;
@@ -232,6 +260,17 @@ void attend_block(const AttentionArgs& args, Group<S>& group, const Step& step, 
                        {step.base, keys, values, reinterpret_cast<const float*>(values), fetches},
                        step.begin, step.end);
   }
+}
+
+// A block for all kv heads of the group; `next` is the block after it.
+template <KvType S>
+void attend_step(const AttentionArgs& args, Group<S>& group, const Step& step, const std::byte* next) {
+  group.for_kv_heads(args, [&](const AttentionArgs& one, bool last) {
+    const std::byte* keys = !last           ? step.block + one.key_offset + args.kv_head_stride
+                            : next != nullptr ? next + args.key_offset
+                                              : nullptr;
+    attend_block<S>(one, group, step, keys);
+  });
 }
 
 template <KvType S>
@@ -294,7 +333,7 @@ Rows rows_at(const Piece& piece, std::int64_t window, std::int64_t base) {
 
 template <KvType S>
 void attend_group(const AttentionArgs& args, Group<S>& group) {
-  begin_group(args, group);
+  group.for_kv_heads(args, [&](const AttentionArgs& one, bool) { begin_group(one, group); });
   std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = 0;
   for (int p = 0; p < group.pieces; ++p) {
     const std::int64_t start = group.piece[p].run->first_position;
@@ -324,12 +363,12 @@ void attend_group(const AttentionArgs& args, Group<S>& group) {
         open = more.end == other.row_end;
         ++p;
       }
-      if (step.block != nullptr) attend_block<S>(args, group, step, block);
+      if (step.block != nullptr) attend_step<S>(args, group, step, block);
       step = {base, block, item_of(piece, rows.begin), end};
     }
   }
-  if (step.block != nullptr) attend_block<S>(args, group, step, nullptr);
-  end_group(args, group);
+  if (step.block != nullptr) attend_step<S>(args, group, step, nullptr);
+  group.for_kv_heads(args, [&](const AttentionArgs& one, bool) { end_group(one, group); });
 }
 
 // Cuts the runs' rows into groups of at most `most` items.
@@ -365,18 +404,25 @@ void attend(const AttentionArgs& args) {
   for (std::int64_t r = 0; r < args.run_count; ++r) rows += args.runs[r].rows;
   const auto fit =
       static_cast<int>(std::clamp<std::int64_t>(kStateBytes / (4 * item_floats), 2 * kPanelRows, kMaxItems));
+  // Items of a kv head; where all of them leave room, several kv heads walk together.
   const int most = static_cast<int>(std::min<std::int64_t>(fit, rows * args.heads));
+  const int together = most < rows * args.heads ? 1 : std::clamp(fit / std::max(most, 1), 1, args.kv_heads);
+  const int items = most * together;
   float* memory =
-      scratch.floats(most * item_floats + kLanes + (args.values_are_keys ? group.d_v * kKvBlock : 0));
-  group.o = memory;
-  group.sums = group.o + most * group.d_v;
-  group.q = reinterpret_cast<Input<S>*>(group.sums + most * kLanes);
-  group.latent_values = group.sums + most * (kLanes + group.ldq);
-  group.m = group.latent_values + (args.values_are_keys ? group.d_v * kKvBlock : 0);
-  for (int done = 0; done < args.heads; done += group.heads) {
-    group.head_begin = args.first_head + done;
-    group.heads = std::min(args.heads - done, most);
-    attend_heads(args, group, most);
+      scratch.floats(items * item_floats + kLanes + (args.values_are_keys ? group.d_v * kKvBlock : 0));
+  for (int j = 0; j < args.kv_heads; j += group.kv_heads) {
+    AttentionArgs part = args.of_kv_head(j);
+    part.kv_heads = group.kv_heads = std::min(together, args.kv_heads - j);
+    for (int done = 0; done < args.heads; done += group.heads) {
+      group.head_begin = part.first_head + done;
+      group.heads = std::min(args.heads - done, most);
+      group.o = memory;
+      group.sums = group.o + items * group.d_v;
+      group.q = reinterpret_cast<Input<S>*>(group.sums + items * kLanes);
+      group.latent_values = group.sums + items * (kLanes + group.ldq);
+      group.m = group.latent_values + (args.values_are_keys ? group.d_v * kKvBlock : 0);
+      attend_heads(part, group, most);
+    }
   }
 }
 

@@ -83,8 +83,8 @@ struct NextBlock {
   template <KvType S>
   static constexpr bool kHalves = S != KvType::q8;
 
-  template <KvType S>
-  void fetch() {
+  template <KvType S, int MR>
+  void fetch(const std::byte*) {
     fetch_lines<S>(at);
     if (step > 64) fetch_lines<S>(at + 64);
     at += step;
@@ -103,10 +103,33 @@ struct NextBlock {
   }
 };
 
+// Memory in one stream: the processor fetches what lies ahead by itself, but while there is much to compute with a line it
+// falls behind.
+struct Stream {
+  template <KvType S, int MR>
+  __attribute__((always_inline)) void fetch(const std::byte* pair) const {
+    if constexpr (S == KvType::bf16 && MR >= 4) _mm_prefetch(reinterpret_cast<const char*>(pair + 8192), _MM_HINT_T1);
+    if constexpr (S == KvType::q8) _mm_prefetch(reinterpret_cast<const char*>(pair + 2048), _MM_HINT_T0);
+  }
+};
+
+// In what order a panel walks over tiles: several side by side, which leaves less to load and to wait for, or one after the
+// other, where memory is read fastest in one stream of ascending addresses.
+enum class Walk : std::uint8_t { side_by_side, in_order };
+
+template <Walk walk>
+inline decltype(auto) fetches_of(NextBlock& next) {
+  if constexpr (walk == Walk::side_by_side) {
+    return (next);
+  } else {
+    return Stream();
+  }
+}
+
 // sums[t][r] <- chain over i in [begin, end) of fma(w[i] of tile t, x[r * ldx + i], sums).
-template <KvType S, int MR, int T>
+template <KvType S, int MR, int T, typename Next>
 inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const std::byte* tiles,
-                                                      std::int64_t tile_bytes, NextBlock& next,
+                                                      std::int64_t tile_bytes, Next&& next,
                                                       const float* from, std::int64_t ldx,
                                                       std::int64_t begin, std::int64_t end) {
   PanelRows<float, MR> x(from + begin, ldx);
@@ -120,7 +143,7 @@ inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const s
   }
   const std::byte* pair = tiles + begin / 2 * Stored<S>::kPairBytes;
   for (std::int64_t left = (end - begin) / 2; left > 0; --left) {
-    next.fetch<S>();
+    next.template fetch<S, MR>(pair);
     MOE_UNROLL
     for (int t = 0; t < T; ++t) w[t] = Stored<S>::even(pair + t * tile_bytes);
     add_products<MR, T>(sums, w, x, 0);
@@ -165,9 +188,9 @@ inline __attribute__((always_inline)) void add_dots(Sums<MR, T>& sums, const std
 
 // The same with pairs of bf16 multiplied and added by one instruction. Elements outside [begin, end) may be
 // garbage on both sides.
-template <KvType S, int MR, int T>
+template <KvType S, int MR, int T, typename Next>
 inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const std::byte* tiles,
-                                                      std::int64_t tile_bytes, NextBlock& next,
+                                                      std::int64_t tile_bytes, Next&& next,
                                                       const std::uint16_t* from, std::int64_t ldx,
                                                       std::int64_t begin, std::int64_t end) {
   static_assert(S == KvType::bf16);
@@ -181,7 +204,7 @@ inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const s
     ++begin;
   }
   for (std::int64_t left = (end - begin) / 2; left > 0; --left) {
-    next.fetch<S>();
+    next.template fetch<S, MR>(pair);
     add_dots<MR, T>(sums, pair, tile_bytes, x, ~0U);
     pair += Stored<S>::kPairBytes;
     x.advance(2);
@@ -205,10 +228,10 @@ inline void store_input(std::uint16_t* p, Vec v) { store_bf16(p, v); }
 #endif
 
 // scores[r][32] = q . k for one block, q at rows of ldq.
-template <KvType S, int MR>
+template <KvType S, Walk walk, int MR>
 void score_panel(const std::byte* keys, NextBlock& next, const Input<S>* q, std::int64_t ldq, std::int64_t d_k,
                  float* scores) {
-  constexpr int T = panel_tiles(MR, 2);
+  constexpr int T = walk == Walk::in_order ? 1 : panel_tiles(MR, 2);
   const std::byte* tiles = keys + (S == KvType::q8 ? kKvScaleBytes : 0);
   const std::int64_t pairs = S == KvType::bf16 ? (d_k + 1) / 2 : 0;
   const std::int64_t tile_bytes =
@@ -220,7 +243,7 @@ void score_panel(const std::byte* keys, NextBlock& next, const Input<S>* q, std:
       MOE_UNROLL
       for (int r = 0; r < MR; ++r) sums[t][r] = zero();
     }
-    accumulate<S, MR, T>(sums, tiles + first * tile_bytes, tile_bytes, next, q, ldq, 0, d_k);
+    accumulate<S, MR, T>(sums, tiles + first * tile_bytes, tile_bytes, fetches_of<walk>(next), q, ldq, 0, d_k);
     MOE_UNROLL
     for (int t = 0; t < T; ++t) {
       MOE_UNROLL
@@ -237,8 +260,8 @@ void score_panel(const std::byte* keys, NextBlock& next, const Input<S>* q, std:
 }
 
 // o[r] <- o[r] * alpha[r] + sum over slots [begin, end) of p[r][slot] * v[slot], for T tiles of components.
-template <KvType S, int MR, int T>
-inline void weigh_tiles(const std::byte* tiles, NextBlock& next, const Input<S>* p, const float* alpha,
+template <KvType S, int MR, int T, typename Next>
+inline void weigh_tiles(const std::byte* tiles, Next&& next, const Input<S>* p, const float* alpha,
                         int begin, int end, float* o, std::int64_t ldo) {
   Sums<MR, T> sums;
   MOE_UNROLL
@@ -254,8 +277,8 @@ inline void weigh_tiles(const std::byte* tiles, NextBlock& next, const Input<S>*
   }
 }
 // The same for `count` tiles of components: T at once, what is left half as many at once, and so on.
-template <KvType S, int MR, int T>
-inline void weigh_all(const std::byte* tiles, std::int64_t count, NextBlock& next, const Input<S>* p,
+template <KvType S, int MR, int T, typename Next>
+inline void weigh_all(const std::byte* tiles, std::int64_t count, Next&& next, const Input<S>* p,
                       const float* alpha, int begin, int end, float* o, std::int64_t ldo) {
   constexpr std::int64_t kTileBytes = kKvBlock / 2 * Stored<S>::kPairBytes;
   for (; count >= T; count -= T, tiles += T * kTileBytes, o += T * kLanes) {
@@ -264,11 +287,12 @@ inline void weigh_all(const std::byte* tiles, std::int64_t count, NextBlock& nex
   if constexpr (T > 1) weigh_all<S, MR, T / 2>(tiles, count, next, p, alpha, begin, end, o, ldo);
 }
 
-template <KvType S, int MR>
+template <KvType S, Walk walk, int MR>
 void weigh_panel(const std::byte* values, NextBlock& next, const Input<S>* p, const float* alpha,
                  int begin, int end, float* o, std::int64_t ldo) {
   const std::byte* tiles = values + (S == KvType::q8 ? kKvScaleBytes : 0);
-  weigh_all<S, MR, panel_tiles(MR, 8)>(tiles, ldo / kLanes, next, p, alpha, begin, end, o, ldo);
+  constexpr int T = walk == Walk::in_order ? 1 : panel_tiles(MR, 8);
+  weigh_all<S, MR, T>(tiles, ldo / kLanes, fetches_of<walk>(next), p, alpha, begin, end, o, ldo);
 }
 
 template <KvType S>
@@ -277,18 +301,19 @@ using ScorePanel = void (*)(const std::byte*, NextBlock&, const Input<S>*, std::
 template <KvType S>
 using WeighPanel = void (*)(const std::byte*, NextBlock&, const Input<S>*, const float*, int, int, float*,
                             std::int64_t);
-template <KvType S, int... R>
+template <KvType S, Walk walk, int... R>
 constexpr std::array<ScorePanel<S>, kPanelRows> score_panels(std::integer_sequence<int, R...>) {
-  return {score_panel<S, R + 1>...};
+  return {score_panel<S, walk, R + 1>...};
 }
-template <KvType S, int... R>
+template <KvType S, Walk walk, int... R>
 constexpr std::array<WeighPanel<S>, kPanelRows> weigh_panels(std::integer_sequence<int, R...>) {
-  return {weigh_panel<S, R + 1>...};
+  return {weigh_panel<S, walk, R + 1>...};
 }
-template <KvType S>
-constexpr auto kScorePanels = score_panels<S>(std::make_integer_sequence<int, kPanelRows>());
-template <KvType S>
-constexpr auto kWeighPanels = weigh_panels<S>(std::make_integer_sequence<int, kPanelRows>());
+// For panels of 1, 2 and so on rows.
+template <KvType S, Walk walk>
+constexpr auto kScorePanels = score_panels<S, walk>(std::make_integer_sequence<int, kPanelRows>());
+template <KvType S, Walk walk>
+constexpr auto kWeighPanels = weigh_panels<S, walk>(std::make_integer_sequence<int, kPanelRows>());
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

@@ -92,10 +92,14 @@ bool made_by_amd() { return made_by(0x68747541U, 0x69746E65U, 0x444D4163U); }   
 bool bf16_dots_are_slow() { return made_by_intel(); }
 
 // Measured on Zen 4: one stream 33 GB/s, eight of neighbouring tiles 25, with fetches or without.
-bool reads_one_stream_fastest() {
-  static const bool amd = made_by_amd();
-  return amd;
+namespace {
+bool& one_stream_fastest() noexcept {
+  static bool fastest = made_by_amd();
+  return fastest;
 }
+}  // namespace
+bool reads_one_stream_fastest() noexcept { return one_stream_fastest(); }
+void assume_one_stream_fastest(bool fastest) noexcept { one_stream_fastest() = fastest; }
 #endif
 
 }  // namespace moe::kernels

@@ -291,6 +291,56 @@ TEST(Attention, SequencesThatShareAPrefixRunTogether) {
   }
 }
 
+// Kv heads of one call, and in calls of their own; read in one stream, and not.
+TEST(Attention, KvHeadsWalkTogether) {
+  constexpr int kKvHeads = 3;
+  for (const KvType type : kTypes) {
+    for (const Case& c : cases()) {
+      std::vector<Problem> problems;  // one for each kv head; the first one's queries serve for all
+      for (std::uint32_t j = 0; j < kKvHeads; ++j) problems.emplace_back(c, type, 100 * j);
+      const std::size_t stride = (problems[0].cache.storage[0].size() + 63) / 64 * 64;
+      std::vector<Bytes> storage(problems[0].cache.storage.size(), Bytes(kKvHeads * stride));
+      std::vector<const std::byte*> blocks;
+      for (std::size_t b = 0; b < storage.size(); ++b) {
+        for (std::size_t j = 0; j < kKvHeads; ++j) {
+          std::ranges::copy(problems[j].cache.storage[b], storage[b].begin() + static_cast<std::ptrdiff_t>(j * stride));
+        }
+        blocks.push_back(storage[b].data());
+      }
+      AttentionArgs args = problems[0].args();
+      args.sinks = args.alibi_slopes = nullptr;
+      args.kv_heads = kKvHeads;
+      args.kv_head_stride = static_cast<std::int64_t>(stride);
+      args.q_row_stride *= kKvHeads;
+      args.out_row_stride *= kKvHeads;
+      const std::vector<float> q = random_floats(static_cast<std::size_t>(c.length * args.q_row_stride), 7);
+      for (const KernelTable* table : all_tables()) {
+        for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{2}, std::int64_t{17}, c.length}) {
+          if (rows > c.length || (is_emulated(table) && rows > 2)) continue;
+          const std::size_t outputs = static_cast<std::size_t>(rows * args.out_row_stride);
+          std::vector<float> alone(outputs), together(outputs);
+          AttentionRun run = {&q[static_cast<std::size_t>((c.length - rows) * args.q_row_stride)], alone.data(), rows,
+                              c.length - rows, blocks.data()};
+          args.runs = &run;
+          args.run_count = 1;
+          for (int j = 0; j < kKvHeads; ++j) {
+            const AttentionArgs one = args.of_kv_head(j);
+            table->attention(one);
+          }
+          run.out = together.data();
+          for (const bool stream : {false, true}) {
+            const AssumeOneStream assumed(stream);
+            std::ranges::fill(together, -9.0F);
+            table->attention(args);
+            ASSERT_TRUE(same_bits(alone, together)) << table->name << " " << kv_type_name(type) << " rows " << rows << " heads "
+                                                    << c.heads << " d_k " << c.d_k << " in one stream: " << stream;
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(Attention, ManyItemsAreCutIntoGroups) {
   const Case c = {.length = 200, .heads = 5, .d_k = 8, .d_v = 8, .window = 70};
   for (const KvType type : kTypes) {

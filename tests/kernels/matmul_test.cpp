@@ -114,8 +114,12 @@ TEST(Matmul, RowsInTheCallChangeNothing) {
       const std::int64_t most = table == &scalar_table() ? 3 : is_emulated(table) ? 9 : all;  // slow ones
       for (std::int64_t rows = 1; rows <= most; ++rows) {
         const std::vector<float> expected(one_by_one.begin(), one_by_one.begin() + rows * n);
-        ASSERT_TRUE(same_bits(expected, multiply(*table, w, x, rows, compute)))
-            << text(*table, type, compute) << " " << rows;
+        for (const bool stream : {false, true}) {
+          if (stream && rows > 4) break;  // tile by tile, or several side by side: a matter of few rows
+          const AssumeOneStream assumed(stream);
+          ASSERT_TRUE(same_bits(expected, multiply(*table, w, x, rows, compute)))
+              << text(*table, type, compute) << " " << rows << " in one stream: " << stream;
+        }
       }
     }
   });

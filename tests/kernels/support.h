@@ -14,9 +14,22 @@
 #include <vector>
 
 #include "kernels/kernel_table.h"
+#include "kernels/tables.h"
 #include "tests/kernels/simde/tables.h"
 
 namespace moe::kernels::test {
+
+// Kernels read memory in one stream, or not, whatever suits the processor, as long as this lives.
+class AssumeOneStream {
+ public:
+  explicit AssumeOneStream(bool fastest) : was_(reads_one_stream_fastest()) { assume_one_stream_fastest(fastest); }
+  ~AssumeOneStream() { assume_one_stream_fastest(was_); }
+  AssumeOneStream(const AssumeOneStream&) = delete;
+  AssumeOneStream& operator=(const AssumeOneStream&) = delete;
+
+ private:
+  bool was_;
+};
 
 inline std::vector<float> random_floats(std::size_t n, std::uint32_t seed, float scale = 1.0F) {
   std::mt19937 generator(seed);

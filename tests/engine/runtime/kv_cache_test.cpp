@@ -33,7 +33,7 @@ struct Fixture {
 std::vector<float> stored_key(const KvCache& cache, const KvLayout::Place& place, int position, int head) {
   std::vector<float> key(place.key_dim);
   const std::byte* block = cache.blocks(place.group)[position / kKvBlockTokens];
-  kernels::load_key(kernels::KvType::f32, block + place.key_offset + head * place.key_stride, place.key_dim,
+  kernels::load_key(kernels::KvType::f32, block + place.key_offset + head * place.head_stride, place.key_dim,
                     position % kKvBlockTokens, key.data());
   return key;
 }
