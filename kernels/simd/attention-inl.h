@@ -114,7 +114,7 @@ inline void weigh_scores(const float* scores, const Slots& slots, float most, fl
 }
 
 // o <- o * alpha + p V for `count` items. Where their visible slots differ (the diagonal, the edge of a
-// window), slots that all see are taken together and the others item by item, still in ascending order.
+// window), slots that all see are taken together and the others by items that see the same, still in ascending order.
 template <KvType S, Walk walk>
 void weigh_values(const std::byte* values, NextBlock& next, const Input<S>* p, float* alpha,
                   const Slots* slots, int count, float* o, std::int64_t d_v) {
@@ -124,18 +124,24 @@ void weigh_values(const std::byte* values, NextBlock& next, const Input<S>* p, f
   }
   // Whole pairs, which dot products must not find cut in two for the sake of a neighbour.
   if (!common.whole()) common = {(common.begin + 1) / 2 * 2, common.end / 2 * 2};
-  const auto one = [&](int i, int begin, int end) {
-    if (begin < end) kWeighPanels<S, walk>[0](values, next, p + i * kKvBlock, alpha + i, begin, end, o + i * d_v, d_v);
-    if (begin < end) alpha[i] = 1.0F;  // o has been scaled; times one changes nothing
+  // Neighbours that see the same of what the others do not, as a row's heads do.
+  const auto apart = [&](auto begin_of, auto end_of) {
+    for (int i = 0, last = 0; i < count; i = last) {
+      const int begin = begin_of(slots[i]), end = end_of(slots[i]);
+      while (last < count && begin_of(slots[last]) == begin && end_of(slots[last]) == end) ++last;
+      if (begin >= end) continue;
+      kWeighPanels<S, walk>[static_cast<std::size_t>(last - i - 1)](values, next, p + i * kKvBlock, alpha + i, begin, end,
+                                                                    o + i * d_v, d_v);
+      std::fill_n(alpha + i, last - i, 1.0F);  // o has been scaled; times one changes nothing
+    }
   };
-  if (common.begin >= common.end) {
-    for (int i = 0; i < count; ++i) one(i, slots[i].begin, slots[i].end);
-    return;
-  }
-  for (int i = 0; i < count; ++i) one(i, slots[i].begin, common.begin);
+  const auto begin_of = [](const Slots& of) { return of.begin; };
+  const auto end_of = [](const Slots& of) { return of.end; };
+  if (common.begin >= common.end) return apart(begin_of, end_of);
+  apart(begin_of, [&](const Slots&) { return common.begin; });
   kWeighPanels<S, walk>[static_cast<std::size_t>(count - 1)](values, next, p, alpha, common.begin, common.end, o, d_v);
   std::fill_n(alpha, count, 1.0F);
-  for (int i = 0; i < count; ++i) one(i, common.end, slots[i].end);
+  apart([&](const Slots&) { return common.end; }, end_of);
 }
 
 // One block's keys and values. Values made of keys are f32 before their scales.

@@ -85,6 +85,7 @@ struct NextBlock {
 
   template <KvType S, int MR>
   void fetch(const std::byte*) {
+    if (step == 0) return;
     fetch_lines<S>(at);
     if (step > 64) fetch_lines<S>(at + 64);
     at += step;

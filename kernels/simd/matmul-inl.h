@@ -24,9 +24,11 @@ struct MicroArgs {
   std::int64_t scale_stride;    // numbers from tile to tile
   std::int64_t count;
   // Weights to fetch meanwhile: of T tiles, `next_stride` bytes apart, from `next` on, as many bytes each as
-  // make `next_share` in a whole block of K.
+  // make `next_share` in a whole block of K. In order: T times as many bytes in one stream from `next` on, where the
+  // T tiles that come after these begin.
   const std::byte* next;
   std::int64_t next_stride, next_share;
+  bool next_in_order;
   // Where what is fetched goes on: at the end of the first tile, `jump` bytes on. Null: nowhere but ahead.
   const std::byte* end;
   std::int64_t jump;
@@ -54,14 +56,14 @@ struct PanelRows {
   }
 };
 
-// Calls f with one block of K after the other; a block of a tile takes `bytes`.
-template <typename F>
+// Calls f with one block of K after the other; a block of one of T tiles takes `bytes`.
+template <int T, typename F>
 inline void for_blocks(MicroArgs args, std::int64_t bytes, F f) {
   for (std::int64_t left = args.count; left > 0; left -= kBlockK) {
     args.count = std::min<std::int64_t>(left, kBlockK);
     f(args);
     args.weights += bytes;
-    args.next += bytes;
+    args.next += args.next_in_order ? T * bytes : bytes;
     args.x += args.block_stride;
     args.first = false;
   }
@@ -107,8 +109,9 @@ constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums, o
 // A place in a tile's weights that is ahead of the kernel: behind the tile's end comes the tile that is T tiles on.
 class Cursor {
  public:
-  Cursor(const MicroArgs& args, const std::byte* at)
-      : at_(at), end_(args.end == nullptr ? nowhere() : args.end), jump_(args.jump) {
+  // jumps: at the end of the tile.
+  Cursor(const MicroArgs& args, const std::byte* at, bool jumps)
+      : at_(at), end_(jumps && args.end != nullptr ? args.end : nowhere()), jump_(args.jump) {
     advance(0);
   }
   const std::byte* at() const { return at_; }
@@ -127,32 +130,36 @@ class Cursor {
 
 // Few rows read the weights at the speed of memory. Where several tiles are read side by side each line is asked for twice,
 // beside the loads and as evenly as they come: from afar into the second-level cache, which has more requests under way than
-// the first-level one, and from nearby into that.
+// the first-level one, and from nearby into that. "Afar" is what comes after all these tiles where that is fetched in order.
 constexpr std::int64_t kNearBytes = 1024, kFarBytes = 2048;
 template <bool few, int T>
 class Ahead {
  public:
-  // `weights`: where the kernel begins, in the first tile.
-  Ahead(const MicroArgs& args, const std::byte* weights)
-      : near_(args, weights + kNearBytes), far_(args, weights + kFarBytes), stride_(args.tile_stride) {}
+  // `weights`: where the kernel begins, in the first tile, of which it reads about `pitch` bytes at a time.
+  Ahead(const MicroArgs& args, const std::byte* weights, std::int64_t pitch)
+      : near_(args, weights + kNearBytes, true),
+        far_(args, args.next_in_order ? args.next : weights + kFarBytes, !args.next_in_order),
+        stride_(args.tile_stride),
+        far_stride_(args.next_in_order ? pitch : args.tile_stride),
+        far_steps_(args.next_in_order ? T : 1) {}
   // The lines `at` bytes on in tile t. Always inline: a compiler may take a function of fetches alone for one without effect.
   __attribute__((always_inline)) void fetch(int t, std::int64_t at) const {
     if constexpr (on) {
       _mm_prefetch(near_.at() + t * stride_ + at, _MM_HINT_T0);
-      _mm_prefetch(far_.at() + t * stride_ + at, _MM_HINT_T1);
+      _mm_prefetch(far_.at() + t * far_stride_ + at, _MM_HINT_T1);
     }
   }
   __attribute__((always_inline)) void advance(std::int64_t bytes) {
     if constexpr (on) {
       near_.advance(bytes);
-      far_.advance(bytes);
+      far_.advance(far_steps_ * bytes);
     }
   }
 
  private:
   static constexpr bool on = few && T > 1;
   Cursor near_, far_;
-  std::int64_t stride_;
+  std::int64_t stride_, far_stride_, far_steps_;
 };
 
 // Many rows take their time over a block: in each of its `steps` steps a microkernel fetches a part of what
@@ -161,21 +168,17 @@ template <bool on, int T>
 class NextWeights {
  public:
   NextWeights(const MicroArgs& args, std::int64_t steps)
-      : next_(args, args.next), stride_(args.next_stride), step_((args.next_share + steps - 1) / steps) {}
+      : next_(args, args.next, !args.next_in_order),
+        step_((args.next_share + steps - 1) / steps),
+        stride_(args.next_in_order ? step_ : args.next_stride),
+        advance_(args.next_in_order ? T * step_ : step_) {}
   void fetch() {
-    if constexpr (on) {
-      fetch_line(next_.at());
-      next_.advance(step_);
-    }
-  }
-  // Where a step may be longer than a line.
-  void fetch_lines() {
     if constexpr (on) {
       const std::byte *line = next_.at(), *end = line + step_;
       do {
         fetch_line(line);
       } while ((line += 64) < end);
-      next_.advance(step_);
+      next_.advance(advance_);
     }
   }
 
@@ -185,7 +188,7 @@ class NextWeights {
     for (int t = 0; t < T; ++t) _mm_prefetch(reinterpret_cast<const char*>(line + t * stride_), _MM_HINT_T1);
   }
   Cursor next_;
-  std::int64_t stride_, step_;
+  std::int64_t step_, stride_, advance_;
 };
 
 // Scales of weights as they are stored, or widened for many rows, and how they are read.
@@ -209,11 +212,11 @@ inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f
   // From the scales of a pair's second group to those of the next pair.
   constexpr std::int64_t kNextPair = std::is_same_v<Scale, float> ? kLanes : (kPairScaleBytes + 2 * group_bytes) / 2 - kLanes;
   NextWeights<!kFew, T> next(args, InputGroups::kGroups);
-  Ahead<kFew, T> ahead(args, weights);
+  Ahead<kFew, T> ahead(args, weights, group_bytes + kPairScaleBytes / 2);
   for (std::int64_t begin = 0; begin < groups; begin += InputGroups::kGroups) {
     const int count = static_cast<int>(std::min<std::int64_t>(groups - begin, InputGroups::kGroups));
     for (int at = 0; at < count; ++at) {
-      next.fetch_lines();
+      next.fetch();
       const bool second = at % 2 != 0;
       if (!second) {
         MOE_UNROLL
@@ -266,11 +269,11 @@ class Product {
     n_end_ = n_end;
     const std::int64_t factor = gated() ? 2 : 1;
     const std::int64_t tile_begin = n_begin / kLanes * factor;
-    const std::int64_t tile_end = (n_end + kLanes - 1) / kLanes * factor;
+    tile_end_ = (n_end + kLanes - 1) / kLanes * factor;
     for (row_ = 0; row_ < x_.rows; row_ += rows_) {
       begin_chunk();
-      for (std::int64_t tile = tile_begin; tile < tile_end; tile += group_tiles_) {
-        group(tile, std::min<std::int64_t>(tile_end, tile + group_tiles_), tile_end);
+      for (std::int64_t tile = tile_begin; tile < tile_end_; tile += group_tiles_) {
+        group(tile, std::min<std::int64_t>(tile_end_, tile + group_tiles_));
       }
     }
     if (streams_) _mm_sfence();
@@ -321,7 +324,7 @@ class Product {
     blocks_ = reinterpret_cast<std::byte*>(wide_scales_ + scales);
   }
 
-  void group(std::int64_t begin, std::int64_t end, std::int64_t tile_end) {
+  void group(std::int64_t begin, std::int64_t end) {
     begin_ = begin;
     if (w_.cols() == 0) {
       std::fill_n(sums_, (end - begin) * rows_ * kLanes, 0.0F);
@@ -337,7 +340,7 @@ class Product {
           const bool last = tile + tiles >= end;
           const std::int64_t next_tile = !last ? tile + tiles : k + step < w_.cols() ? begin : end;
           const std::int64_t next_k = !last ? k : k + step < w_.cols() ? k + step : 0;
-          plan_fetches(next_tile < tile_end ? next_tile : tile, next_k);
+          plan_fetches(next_tile < tile_end_ ? next_tile : tile, next_k);
         } else {
           next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kNextQuantBytes : kFarBytes);
           share_ = block_bytes(0);
@@ -386,6 +389,7 @@ class Product {
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
     args.end = args.whole ? w_.tile(tile) + w_.tile_bytes() : nullptr;
     args.jump = tiles * w_.tile_stride() - w_.tile_bytes();
+    args.next_in_order = args.whole && tile + tiles < tile_end_ && reads_one_stream_fastest();
     args.group_stride = x_.group_stride;
     args.widened = reinterpret_cast<float*>(blocks_);
     const bool widen = unpack_ && family_.widening.by_rows != nullptr;
@@ -399,7 +403,7 @@ class Product {
       args.x = x_.block(block, row_ + row);
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
       args.sums = sums_ + ((tile - begin_) * rows_ + row * tiles) * kLanes;
-      args.next = next_ + panel * share_;
+      args.next = args.next_in_order ? weights(tile + tiles, 0) : next_ + panel * share_;
       if (panels_ > 1 && k + count == w_.cols()) {
         for (std::int64_t r = row; r < row + rows; ++r) fetch_outputs(tile, tile + tiles, r);
       }
@@ -413,6 +417,7 @@ class Product {
     args.weights = blocks_;
     args.tile_stride = family_.unpacked_bytes;
     args.end = nullptr;  // blocks are read from the caches
+    args.next_in_order = false;
   }
 
   void unpack(std::int64_t tile, int tiles, std::int64_t k, MicroArgs& args) const {
@@ -481,7 +486,7 @@ class Product {
   float* y_;
   std::ptrdiff_t ldy_;
   bool streams_;
-  std::int64_t n_end_ = 0;
+  std::int64_t n_end_ = 0, tile_end_ = 0;
   // The current chunk and group.
   std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0, begin_ = 0;
   int tiles_ = 1;

@@ -36,7 +36,7 @@ inline __attribute__((always_inline)) void step_pair(Vec (&sums)[T][MR], const s
 
 template <int MR, int T>
 struct Bf16Kernel {
-  static void run(const MicroArgs& args) { for_blocks(args, kBlockK * kLanes * 2, block); }
+  static void run(const MicroArgs& args) { for_blocks<T>(args, kBlockK * kLanes * 2, block); }
   static void block(const MicroArgs& args) {
     Vec sums[T][MR];
     clear(sums);
@@ -45,7 +45,7 @@ struct Bf16Kernel {
     const auto* x = reinterpret_cast<const std::int32_t*>(args.x);
     std::int64_t pairs = (args.count + 1) / 2;
     NextWeights<!kFew<MR>, T> next(args, kBlockK / 4);
-    Ahead<kFew<MR>, T> ahead(args, weights);
+    Ahead<kFew<MR>, T> ahead(args, weights, 64);
     for (; pairs >= 2; pairs -= 2) {
       next.fetch();
       step_pair<MR, T>(sums, weights, stride, x, ahead);

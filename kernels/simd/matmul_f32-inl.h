@@ -100,7 +100,7 @@ template <WeightType W, bool keep = false>
 struct F32Kernels {
   template <int MR, int T>
   struct Kernel {
-    static void run(const MicroArgs& args) { for_blocks(args, kBlockK * kLanes * Weights<W>::kBytes, block); }
+    static void run(const MicroArgs& args) { for_blocks<T>(args, kBlockK * kLanes * Weights<W>::kBytes, block); }
     static void block(const MicroArgs& args) {
       Vec sums[T][MR];
       clear(sums);
@@ -108,7 +108,7 @@ struct F32Kernels {
       const std::int64_t stride = args.tile_stride;
       PanelRows<float, MR> x(reinterpret_cast<const float*>(args.x), args.row_bytes / 4);
       NextWeights<!kFew<MR>, T> next(args, kBlockK / 2);
-      Ahead<kFew<MR>, T> ahead(args, weights);
+      Ahead<kFew<MR>, T> ahead(args, weights, 2 * kLanes * Weights<W>::kBytes);
       float* widened = args.widened;
       const auto even = [&](int t) __attribute__((always_inline)) {
         const Vec w = Weights<W>::even(weights + t * stride);
