@@ -78,7 +78,7 @@ class Runner:
         path, layers, _ = read_config(self.options.shapes[shape])
         o = self.options
         results = self.run([o.moe_bench, "-m", path, "--layers", str(layers), *TYPES[kind][0], "-p", o.prompt, "-n", o.generate,
-                            "-d", o.depth, "-t", str(threads), "-r", str(o.repetitions), "-o", "json"], threads)
+                            "-d", o.depth, "-t", str(threads), "-r", str(o.repetitions), "-o", "json", *shlex.split(o.moe_flags)], threads)
         return [{"program": "moe-bench", "n_prompt": r["n_prompt"], "n_gen": r["n_gen"], "n_depth": r["n_depth"],
                  "ts": [(r["n_prompt"] + r["n_gen"]) / s for s in r["seconds"]], "limits_of_runs": r["limits_of_runs"],
                  "products": r["products"], "kernels": r["kernels"],
@@ -121,6 +121,7 @@ def layer_flops(result: dict) -> int:
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--moe-bench", required=True)
+    parser.add_argument("--moe-flags", default="", help="more flags for moe-bench")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND")
     parser.add_argument("--shape", action="append", required=True, metavar="NAME=CONFIG[:LAYERS]")
     parser.add_argument("--gguf", action="append", default=[], metavar="NAME=FILE", help="{type} stands for bf16, q8_0, q4_0")

@@ -29,15 +29,17 @@ void Executor::Pass::attention(std::int32_t index) {
   project(layer, w);
   if (layer.attention.kind == AttentionSpec::Kind::latent) {
     latent_attention(index);
+    count_heads(index);
   } else {
     grouped_attention(index);
   }
+  if (rows_ == 0) return;
   const AttentionSpec& a = layer.attention;
   float* branch = branch_or_residual(!layer.post_attention_norm);
   const Rows mixed = spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim);
   ops_.matmul(w.attention.out, mixed.data, mixed.stride, rows_, branch, spec_.hidden, into(branch, w.attention.out_bias));
   tally_matrix(Component::attn_proj, w.attention.out, a.o_bias);
-  count_attention(index);
+  count_scores(index);
   residual(layer.post_attention_norm, w.post_attention_norm, branch);
 }
 
@@ -111,6 +113,9 @@ void Executor::Pass::grouped_attention(std::int32_t index) {
   float* in = in_.get(0);
   ops_.for_rows(rows_, [&](std::int64_t r) { finish_row(a, w, place, spans_[row_span_[r]], r, in + r * width); });
   lap(Component::elementwise);
+  count_heads(index);
+  // Later layers read this one's keys and values at most: its other rows end here.
+  if (fast_prefill_ && index + 1 == spec_.first_layer_without_cache()) keep_wanted_rows(in, width);
   const Rows mixed = spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim);
   attend(index, in, width, mixed.data, mixed.stride);
 }
@@ -207,7 +212,28 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
   lap(Component::attn_core);
 }
 
-void Executor::Pass::count_attention(std::int32_t index) {
+void Executor::Pass::count_heads(std::int32_t index) {
+  const AttentionSpec& a = spec_.layers[index].attention;
+  const auto heads = std::uint64_t(a.heads);
+  const bool latent = a.kind == AttentionSpec::Kind::latent;
+  // Rotation: 3 a rotated component; norms and biases of the heads that were made.
+  if (a.rope >= 0) {
+    const std::uint64_t rotated_heads = heads + (!a.owns_cache() ? 0 : latent ? 1 : std::uint64_t(a.kv_heads));
+    tally(Component::elementwise, 0, 3 * 2 * std::uint64_t(spec_.ropes[a.rope].pairs()) * rotated_heads);
+  }
+  if (latent) return;
+  const std::uint64_t q = heads * std::uint64_t(a.key_dim);
+  const std::uint64_t k = a.owns_cache() ? std::uint64_t(a.kv_heads) * std::uint64_t(a.key_dim) : 0;
+  const std::uint64_t v = a.owns_cache() ? std::uint64_t(a.kv_heads) * std::uint64_t(a.value_dim) : 0;
+  if (a.qk_norm != AttentionSpec::NormScope::none) {
+    tally_norm(a.q_norm, q);
+    tally_norm(a.k_norm, k);
+  }
+  if (a.v_norm) tally_norm(*a.v_norm, v);
+  tally(Component::attn_proj, 0, (a.q_bias ? q : 0) + (a.k_bias ? k : 0) + (a.v_bias && !a.value_is_key ? v : 0));
+}
+
+void Executor::Pass::count_scores(std::int32_t index) {
   const AttentionSpec& a = spec_.layers[index].attention;
   const auto heads = std::uint64_t(a.heads);
   const bool latent = a.kind == AttentionSpec::Kind::latent;
@@ -234,21 +260,6 @@ void Executor::Pass::count_attention(std::int32_t index) {
     }
   }
   lap(Component::attn_core, bytes);
-  // Rotation: 3 a rotated component; norms and biases of the heads that were made.
-  if (a.rope >= 0) {
-    const std::uint64_t rotated_heads = heads + (!a.owns_cache() ? 0 : latent ? 1 : std::uint64_t(a.kv_heads));
-    tally(Component::elementwise, 0, 3 * 2 * std::uint64_t(spec_.ropes[a.rope].pairs()) * rotated_heads);
-  }
-  if (latent) return;
-  const std::uint64_t q = heads * std::uint64_t(a.key_dim);
-  const std::uint64_t k = a.owns_cache() ? std::uint64_t(a.kv_heads) * std::uint64_t(a.key_dim) : 0;
-  const std::uint64_t v = a.owns_cache() ? std::uint64_t(a.kv_heads) * std::uint64_t(a.value_dim) : 0;
-  if (a.qk_norm != AttentionSpec::NormScope::none) {
-    tally_norm(a.q_norm, q);
-    tally_norm(a.k_norm, k);
-  }
-  if (a.v_norm) tally_norm(*a.v_norm, v);
-  tally(Component::attn_proj, 0, (a.q_bias ? q : 0) + (a.k_bias ? k : 0) + (a.v_bias && !a.value_is_key ? v : 0));
 }
 
 }  // namespace moe

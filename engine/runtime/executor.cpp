@@ -109,6 +109,7 @@ Executor::Pass::Pass(const Model& model, const KvLayout& layout, const kernels::
       spec_(model.spec()),
       kv_layout_(layout),
       ops_(table, team, options.compute),
+      fast_prefill_(options.fast_prefill),
       routing_(options.routing),
       profile_(options.profile),
       angles_(spec_.ropes.size()) {}
@@ -259,6 +260,7 @@ void Executor::Pass::run_layer(std::int32_t index) {
   const LayerWeights& w = model_.layers[index];
   tally(Component::norm, 0, 0, w.vector_bytes);
   attention(index);
+  if (rows_ == 0) return;
   feed_forward(index);
   if (layer.layer_input) layer_input(index);
   if (layer.scalar) {
@@ -309,7 +311,7 @@ void Executor::Pass::residual(const std::optional<NormSpec>& norm, const Vector&
 }
 
 // Rows whose logits nobody asked for end here; the others move up. Angles, tokens and per-layer rows move along.
-void Executor::Pass::keep_wanted_rows() {
+void Executor::Pass::keep_wanted_rows(float* more, std::int64_t width) {
   if (rows_ == wanted_) return;
   const std::int64_t hidden = spec_.hidden;
   const std::int64_t extra = spec_.per_layer_embedding ? std::int64_t{spec_.layer_count()} * spec_.per_layer_embedding->width : 0;
@@ -327,6 +329,7 @@ void Executor::Pass::keep_wanted_rows() {
       const std::int64_t from = span.first_row + skip + r;
       move_row(x_.get(0), from, to, hidden);
       if (extra > 0) move_row(per_layer_.get(0), from, to, extra);
+      if (more != nullptr) move_row(more, from, to, width);
       for (std::size_t i = 0; i < angles_.size(); ++i) {
         move_row(angles_[i].cos.get(0), from, to, spec_.ropes[i].pairs());
         move_row(angles_[i].sin.get(0), from, to, spec_.ropes[i].pairs());

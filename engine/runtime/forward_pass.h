@@ -49,7 +49,8 @@ class Executor::Pass {
   void per_layer_rows(const float* x, std::span<const std::int64_t> rows, std::int64_t first_layer,
                       const kernels::PackedMatrix& projection);
   void run_layer(std::int32_t index);
-  void keep_wanted_rows();
+  // Rows of `more`, `width` floats each, move along.
+  void keep_wanted_rows(float* more = nullptr, std::int64_t width = 0);
   std::span<const float> head();
   void layer_input(std::int32_t index);
   // Rows at a distance that suits products.
@@ -73,7 +74,8 @@ class Executor::Pass {
                   std::int64_t row, float* in);
   void attend(std::int32_t index, const float* q, std::int64_t q_stride, float* out, std::int64_t out_stride);
   void rotate(const AttentionSpec& a, std::int64_t row, float* x, std::int32_t heads, std::int64_t stride) const;
-  void count_attention(std::int32_t index);
+  void count_heads(std::int32_t index);   // what is done with queries, keys and values before they meet
+  void count_scores(std::int32_t index);
   // latent_block.cpp
   void latent_attention(std::int32_t index);
 
@@ -100,6 +102,7 @@ class Executor::Pass {
   const ModelSpec& spec_;
   const KvLayout& kv_layout_;
   Ops ops_;
+  const bool fast_prefill_;
   RoutingStats* routing_;
   Profile* profile_;
   CostMeter* executed_ = nullptr;

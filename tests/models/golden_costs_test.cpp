@@ -1,5 +1,7 @@
 // What the forward pass counts on the golden models: class A as torch's counter has it, both classes as the closed
 // forms have them, and parameters.
+#include <cstring>
+
 #include "engine/model/closed_form.h"
 #include "engine/model/weights.h"
 #include "tests/models/golden_support.h"
@@ -77,6 +79,59 @@ TEST_P(GoldenCosts, ChunksAddUpToTheWhole) {
     EXPECT_EQ(std::int64_t(meter.read().total().class_a),
               std::int64_t(prompt.prefill_last_row) +
                   latent_difference(model_->spec(), std::int64_t(ids.size() * (ids.size() + 1) / 2)));
+  }
+}
+
+// What the last layer would do for rows whose logits nobody wants is left out and not counted; the others keep their bits.
+TEST_P(GoldenCosts, FastPrefillLeavesOutWhatNoWantedLogitsNeed) {
+  kernels::ThreadTeam team(2);
+  Executor whole(model_, team);
+  Executor::Options options;
+  options.fast_prefill = true;
+  Executor fast(model_, team, options);
+  const ModelSpec& spec = model_->spec();
+  const AttentionSpec& last = spec.layers.back().attention;
+  const bool leaves_out = last.kind != AttentionSpec::Kind::latent && last.owns_cache();
+  ModelSpec others = spec;
+  others.layers.pop_back();
+  for (const GoldenPrompt& prompt : golden_.prompts) {
+    const auto n = std::int64_t(prompt.ids.size());
+    const std::string what = std::to_string(n) + " tokens";
+    const std::span<const std::int32_t> ids = prompt.ids;
+    // Two sequences of different lengths in one pass, one of which wants all of its logits; then chunks; then a step.
+    const auto logits_of = [&](Executor& executor) {
+      std::vector<float> logits;
+      const auto add = [&](std::span<const float> more) { logits.insert(logits.end(), more.begin(), more.end()); };
+      Sequence a = executor.new_sequence(), b = executor.new_sequence(), c = executor.new_sequence();
+      const Feed both[] = {{&a, ids, LogitsWanted::last, nullptr}, {&b, ids.first((ids.size() + 1) / 2), LogitsWanted::all, nullptr}};
+      add(executor.forward(both));
+      const Feed apart[] = {{&a, ids.first(1), LogitsWanted::last, nullptr}, {&c, ids, LogitsWanted::none, nullptr}};
+      add(executor.forward(apart));
+      const Feed next[] = {{&c, ids.first(1), LogitsWanted::last, nullptr}};
+      add(executor.forward(next));
+      return logits;
+    };
+    const std::vector<float> expected = logits_of(whole), logits = logits_of(fast);
+    ASSERT_EQ(logits.size(), expected.size());
+    EXPECT_EQ(std::memcmp(logits.data(), expected.data(), logits.size() * sizeof(float)), 0) << what;
+
+    Sequence sequence = fast.new_sequence();
+    const Costs counted = run(fast, sequence, ids, LogitsWanted::last), all = closed_form(spec, 0, n, 1);
+    if (!leaves_out) {
+      if (last.owns_cache()) expect_same(counted, all, what);
+      continue;
+    }
+    const Costs rest = closed_form(others, 0, n, 1);
+    const auto class_a = [](const Costs& costs, Component c) { return costs.components[std::size_t(c)].class_a; };
+    for (const Component c : {Component::router, Component::experts, Component::shared_expert, Component::dense_mlp}) {
+      EXPECT_EQ(class_a(counted, c), class_a(rest, c) + (class_a(all, c) - class_a(rest, c)) / std::uint64_t(n)) << what << ", " << name(c);
+    }
+    const auto heads = std::uint64_t(last.heads);
+    EXPECT_EQ(class_a(counted, Component::attn_proj),
+              class_a(all, Component::attn_proj) - std::uint64_t(n - 1) * 2 * std::uint64_t(spec.hidden) * heads * std::uint64_t(last.value_dim));
+    const std::int64_t seen = last.window > 0 ? std::min<std::int64_t>(n, last.window) : n;
+    EXPECT_EQ(class_a(counted, Component::attn_core),
+              class_a(rest, Component::attn_core) + 2 * heads * std::uint64_t(last.key_dim + last.value_dim) * std::uint64_t(seen));
   }
 }
 

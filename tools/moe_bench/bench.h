@@ -23,6 +23,7 @@ struct BenchOptions {
   std::vector<kernels::Compute> computes;  // empty: what is usual beside the weights
   std::int32_t chunk = 512;
   std::int32_t repetitions = 5;
+  bool fast_prefill = false;  // Executor::Options
   bool shared_prefix = false, warm_up = true, breakdown = false;
   std::string output = "md";
 };
@@ -85,6 +86,7 @@ struct BenchResult {
   kernels::Compute products = kernels::Compute::f32;  // what the layers' matrices really compute in
   int threads = 0;
   std::int32_t chunk = 0;
+  bool fast_prefill = false;
   BenchTest test;
   // what came out
   std::vector<Sample> samples;

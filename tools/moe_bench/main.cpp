@@ -50,6 +50,8 @@ void describe_flags(CLI::App& app, BenchOptions& o) {
   tests->add_option("--chunk", o.chunk, "Prompt tokens a forward pass takes")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  app.add_flag("--fast-prefill", o.fast_prefill,
+               "Leave out what no wanted logits need of the last layer's rows, as llama.cpp does; costs count what is left");
   app.add_option("-t,--threads", o.threads, "Threads (default: the physical cores this process may use)")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024));

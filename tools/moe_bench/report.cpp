@@ -93,6 +93,7 @@ json result_json(const BenchResult& r) {
           {"kernels", r.kernels},
           {"threads", r.threads},
           {"chunk", r.chunk},
+          {"fast_prefill", r.fast_prefill},
           {"processor", processor_name()},
           {"engine_version", version()},
           {"test", r.test.name()},

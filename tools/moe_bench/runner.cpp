@@ -185,6 +185,7 @@ bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::strin
     options.profile = &profile;
     options.compute = compute;
     options.kv_type = usual_kv_type(compute);
+    options.fast_prefill = o.fast_prefill;
     Executor executor(loaded.model, team, options);
     for (const BenchTest& test : planned_tests(o)) {
       BenchResult result;
@@ -200,6 +201,7 @@ bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::strin
       result.kernels = table.name;
       result.threads = team.size();
       result.chunk = o.chunk;
+      result.fast_prefill = o.fast_prefill;
       result.test = test;
       complete = complete && TestRun(executor, profile, limits, test, o).run(result);
       if (!complete) break;

@@ -26,6 +26,7 @@ struct RunOptions {
   std::int32_t context = 0;       // 0: what the model was made for
   std::int32_t threads = 0;       // 0: the physical cores this process may use
   std::int32_t chunk = 512;
+  bool fast_prefill = false;     // Executor::Options
   std::int32_t rope_length = 0;  // sequences are treated as at least this long
   std::optional<std::uint64_t> seed;
   SamplingOptions sampling;

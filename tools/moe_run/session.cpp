@@ -101,6 +101,7 @@ Session::Session(const RunOptions& o, const std::filesystem::path& directory, Pe
   executor.kernels = &kernels_;
   executor.compute = compute_of(o.load);
   executor.kv_type = kv_type_of(o.load);
+  executor.fast_prefill = o.fast_prefill;
   executor.rope_length = o.rope_length;
   if (!o.routing_stats.file.empty()) {
     routing_ = std::make_unique<RoutingStats>(spec, o.routing_stats.window);
