@@ -67,7 +67,7 @@ def main():
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
             code = process.wait()
-            if code not in (0, 130):
+            if code not in (0, 130, -signal.SIGINT):  # the last: before the program had begun to listen
                 sys.exit(f"Ctrl-C gave exit code {code}")
         journals = sorted(pathlib.Path(pieces).glob("*/journal.jsonl"))
         if journals:
@@ -84,8 +84,8 @@ def main():
             sys.exit(f"results differ: {results(whole)} and {results(pieces)}")
         # Someone else holds the journal.
         for path in pathlib.Path(pieces).glob("*/journal.jsonl"):
-            holder = subprocess.Popen(["flock", str(path), "sleep", "20"])
-            time.sleep(0.5)
+            holder = subprocess.Popen(["flock", str(path), "sh", "-c", "echo held; exec sleep 20"], stdout=subprocess.PIPE)
+            holder.stdout.readline()  # a slow start must not look like a free journal
             refused = subprocess.run(command(pieces), check=False, capture_output=True, text=True)
             holder.kill()
             if refused.returncode != 1 or "another process has it open" not in refused.stderr:
