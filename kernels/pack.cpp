@@ -130,9 +130,8 @@ void pack_quantised(const StoredRow (&rows)[kLanes], const PackedMatrix& shape, 
   for (std::int64_t group = 0; group < quant_groups(cols); ++group) {
     WeightGroup weights = {};
     QuantGroup quants;
-    std::byte* const scales_at = tile + scales_offset(shape.type(), group);
-    auto* scales = reinterpret_cast<std::uint16_t*>(scales_at);
-    if (group % 2 == 0) std::memset(scales_at, 0, kPairScaleBytes);
+    auto* scales = reinterpret_cast<std::uint16_t*>(tile + scales_offset(shape.type(), group));
+    if (group % 2 == 0) std::memset(scales, 0, kPairScaleBytes);
     const std::int64_t k_begin = group * kQuantGroup,
                        count = std::min<std::int64_t>(kQuantGroup, cols - k_begin);
     for (int lane = 0; lane < kLanes; ++lane) {

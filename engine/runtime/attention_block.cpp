@@ -163,8 +163,7 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
         run_groups_.push_back({runs_.size(), 0, 0});
         joined = 0;
       }
-      runs_.push_back({q + row * q_stride, out + row * out_stride, rows, span.first_position + first,
-                       blocks});
+      runs_.push_back({q + row * q_stride, out + row * out_stride, rows, span.first_position + first, blocks});
       joined += rows;
       RunGroup& current = run_groups_.back();
       ++current.count;

@@ -36,7 +36,7 @@ class Executor {
     std::size_t kv_budget_bytes = SIZE_MAX;
     kernels::KvType kv_type = kernels::KvType::f32;  // what keys and values are kept as
     // Leave out what only logits that nobody asked for would need: in the last layer with a cache of its own, all but keys and
-    // values. The wanted logits keep their bits; costs count what was done, less than the closed forms of whole prompts.
+    // values (MLA: nothing is left out). The wanted logits keep their bits; costs count what was done, less than the closed forms of whole prompts.
     bool fast_prefill = false;
     std::int32_t rope_length = 0;  // what every sequence is expected to grow to (Sequence::expect_length)
     RoutingStats* routing = nullptr;               // told of every choice of experts; must outlive the executor

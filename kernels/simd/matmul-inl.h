@@ -35,7 +35,6 @@ struct MicroArgs {
   float* widened;  // where a microkernel that widens weights leaves them, [T][kBlockK][16]
   float* sums;
   bool first;
-  bool whole;  // all of K, of all rows
 };
 using Micro = void (*)(const MicroArgs&);
 
@@ -382,14 +381,14 @@ class Product {
     args.scales = args.weights;
     args.scale_stride = w_.tile_stride() / 2;
     args.first = k == 0;
-    args.whole = count == w_.cols() && panels_ == 1;
     args.row_bytes = x_.row_bytes;
     args.block_stride = x_.block_stride;
     args.next_stride = w_.tile_stride();
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
-    args.end = args.whole ? w_.tile(tile) + w_.tile_bytes() : nullptr;
+    const bool whole = count == w_.cols() && panels_ == 1;  // all of K, of all rows
+    args.end = whole ? w_.tile(tile) + w_.tile_bytes() : nullptr;
     args.jump = tiles * w_.tile_stride() - w_.tile_bytes();
-    args.next_in_order = args.whole && tile + tiles < tile_end_ && reads_one_stream_fastest();
+    args.next_in_order = whole && tile + tiles < tile_end_ && reads_one_stream_fastest();
     args.group_stride = x_.group_stride;
     args.widened = reinterpret_cast<float*>(blocks_);
     const bool widen = unpack_ && family_.widening.by_rows != nullptr;

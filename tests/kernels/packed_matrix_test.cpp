@@ -151,19 +151,22 @@ TEST(PackedMatrix, BytesOfTheLayoutVersionAreKnown) {
   ASSERT_EQ(kPackedLayoutVersion, 4U);
   std::vector<std::uint16_t> halves(2 * 37 * 85);  // finite in each of the types
   for (std::size_t i = 0; i < halves.size(); ++i) halves[i] = static_cast<std::uint16_t>(0x3000 + i * 7 % 0xB00);
-  const auto hash_of = [&](WeightType type, RowOrder order = RowOrder::stacked) {
+  const auto hash_of = [&](WeightType type, std::int64_t cols, RowOrder order = RowOrder::stacked) {
     const bool quantised = type == WeightType::q8 || type == WeightType::q4;
     const std::int64_t rows = order == RowOrder::gate_up ? 36 : 37;
-    const MatrixView view = row_major(quantised ? WeightType::bf16 : type, halves.data(), rows, 85);
+    const MatrixView view = row_major(quantised ? WeightType::bf16 : type, halves.data(), rows, cols);
     const PackedMatrix matrix = pack(std::vector{view}, type, order);
     return content_hash({matrix.tile(0), static_cast<std::size_t>(matrix.bytes())}).hex();
   };
-  EXPECT_EQ(hash_of(WeightType::f32), "c644bdce6e6931f0fb420468fbfd862e");
-  EXPECT_EQ(hash_of(WeightType::f16), "447a84a6dc6002f7ac423fb779c60a89");
-  EXPECT_EQ(hash_of(WeightType::bf16), "49fa1f0d5c636347dfb68192d25cfe9c");
-  EXPECT_EQ(hash_of(WeightType::bf16, RowOrder::gate_up), "0815f63af36e28c94bab96e1df292291");
-  EXPECT_EQ(hash_of(WeightType::q8), "83752489bc8094c51e32d23e8a2b4784");
-  EXPECT_EQ(hash_of(WeightType::q4), "ad0f5e46842b1e65bd2e0a5b699bba6f");
+  EXPECT_EQ(hash_of(WeightType::f32, 21), "c66ff89ddd520d4a7203ba52464169cc");
+  EXPECT_EQ(hash_of(WeightType::f16, 21), "5c67ec7310ea7302a8ab3d377a924a53");
+  EXPECT_EQ(hash_of(WeightType::bf16, 21), "07c011e879f8243654b2378ab8046ab2");
+  EXPECT_EQ(hash_of(WeightType::bf16, 21, RowOrder::gate_up), "f46b20d6cbf1fa4e9ec3d1a7bce4a81f");
+  EXPECT_EQ(hash_of(WeightType::q8, 21), "9aac3f4598fcd811f9af305ce871601b");
+  EXPECT_EQ(hash_of(WeightType::q4, 21), "396e09ec8f0dfde6c245f3db2f8a83e4");
+  // Three groups: a pair, and one whose neighbour is absent.
+  EXPECT_EQ(hash_of(WeightType::q8, 85), "83752489bc8094c51e32d23e8a2b4784");
+  EXPECT_EQ(hash_of(WeightType::q4, 85), "ad0f5e46842b1e65bd2e0a5b699bba6f");
 }
 
 TEST(PackedMatrix, TilesBeginAnOddNumberOfLinesApart) {

@@ -29,7 +29,7 @@ void describe_flags(CLI::App& app, RunOptions& o) {
   app.add_option("-t,--threads", o.threads, "Threads (default: the physical cores this process may use)")->check(CLI::Range(1, 1024));
   app.add_option("--chunk", o.chunk, "Prompt tokens a forward pass takes")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   app.add_flag("--fast-prefill", o.fast_prefill,
-               "Leave out what no wanted logits need of the last layer's rows: the same text, sooner; costs count what is left");
+               "Leave out what no wanted logits need of the last layer's rows: the same text, sooner; costs and routing statistics count what is left");
   add_rope_length_flag(app, o.rope_length);
   app.add_option("-s,--seed", o.seed, "Seed of the draws (default: a random one, printed in the summary)");
 
