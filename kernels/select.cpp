@@ -36,6 +36,7 @@ const Entry kEntries[] = {
     {"avx512", the<kAvx512Table>, missing_for_avx512, always, &kAvx512Roofline},
     {"avx512vnni", the<kAvx512VnniTable>, missing_for_avx512vnni, always, &kAvx512VnniRoofline},
     {"avx512bf16", the<kAvx512Bf16Table>, missing_for_avx512bf16, with_fast_bf16_dots, &kAvx512Bf16Roofline},
+    {"amx", the<kAmxTable>, missing_for_amx, always, &kAmxRoofline},
 #endif
 };
 

@@ -12,6 +12,7 @@ extern const KernelTable kAvx2Table;
 extern const KernelTable kAvx512Table;
 extern const KernelTable kAvx512VnniTable;
 extern const KernelTable kAvx512Bf16Table;
+extern const KernelTable kAmxTable;
 // A comparator: OpenBLAS multiplies, everything else comes from the best table of this processor.
 const KernelTable& openblas_table();
 
@@ -21,6 +22,7 @@ std::string missing_for_avx2();
 std::string missing_for_avx512();
 std::string missing_for_avx512vnni();
 std::string missing_for_avx512bf16();
+std::string missing_for_amx();
 // Whether a bf16 dot product takes longer than the two multiply-adds it stands for: then there is no use in it.
 bool bf16_dots_are_slow();
 // Whether memory is read fastest in one stream of ascending addresses, which the processor fetches ahead by itself; else in
@@ -47,6 +49,7 @@ extern const RooflineKernels kAvx2Roofline;
 extern const RooflineKernels kAvx512Roofline;
 extern const RooflineKernels kAvx512VnniRoofline;
 extern const RooflineKernels kAvx512Bf16Roofline;
+extern const RooflineKernels kAmxRoofline;
 // Those of a table; of the table it borrows from for a comparator.
 const RooflineKernels& roofline_kernels(const KernelTable& table);
 

@@ -18,6 +18,9 @@
 #endif
 #if defined(MOE_BF16_DOT)
 #include "kernels/simd/matmul_bf16-inl.h"
+#elif defined(MOE_AMX)
+#include "kernels/simd/tiles-inl.h"
+#include "kernels/simd/matmul_amx-inl.h"
 #endif
 // clang-format on
 
@@ -27,6 +30,9 @@ namespace {
 #if defined(MOE_BF16_DOT)
 constexpr std::int64_t kBf16InputBytes = 2;
 constexpr RooflineKernels::Burn kBurnBf16 = {burn_bf16, std::int64_t{4} * kLanes* kChains};
+#elif defined(MOE_AMX)
+constexpr std::int64_t kBf16InputBytes = 2;
+constexpr RooflineKernels::Burn kBurnBf16 = {burn_amx_bf16, kBurnTiles * kTileLines * kLanes * kStepInputs * 2};
 #else
 constexpr std::int64_t kBf16InputBytes = 4;  // rounded floats
 constexpr RooflineKernels::Burn kBurnBf16 = kBurnF32;
@@ -34,7 +40,7 @@ constexpr RooflineKernels::Burn kBurnBf16 = kBurnF32;
 
 const Family& family(WeightType type, Compute compute) {
   if (compute == Compute::int8) return int8_family(type);
-#if defined(MOE_BF16_DOT)
+#if defined(MOE_BF16_DOT) || defined(MOE_AMX)
   if (compute == Compute::bf16) return bf16_family(type);
 #endif
   return f32_family(type, compute);
@@ -70,7 +76,12 @@ constexpr KernelTable make_table(const char* name) {
   };
 }
 
-constexpr RooflineKernels make_roofline() { return {read_all, {kBurnF32, kBurnBf16, kBurnInt8}}; }
+#if defined(MOE_AMX)
+constexpr RooflineKernels::Burn kBurnQuants = kBurnAmxInt8;
+#else
+constexpr RooflineKernels::Burn kBurnQuants = kBurnInt8;
+#endif
+constexpr RooflineKernels make_roofline() { return {read_all, {kBurnF32, kBurnBf16, kBurnQuants}}; }
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

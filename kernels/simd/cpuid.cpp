@@ -7,6 +7,10 @@
 #include <cpuid.h>
 
 #include <cstdint>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace moe::kernels {
@@ -73,6 +77,31 @@ std::string missing_for_avx512vnni() {
 std::string missing_for_avx512bf16() {
   std::string missing = missing_for_avx512vnni();
   note(missing, bit(cpuid(7, 1).a, 5), "AVX512_BF16");
+  return missing;
+}
+
+namespace {
+
+// Linux gives a process tiles for the asking: their 8 KiB must fit on its signal stacks.
+bool granted_tiles() {
+#if defined(__linux__)
+  constexpr int kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return true;
+#endif
+}
+
+}  // namespace
+
+std::string missing_for_amx() {
+  const std::uint32_t features = cpuid(7).d;
+  std::string missing = missing_for_avx512vnni();
+  note(missing, bit(features, 24), "AMX_TILE");
+  note(missing, bit(features, 25), "AMX_INT8");
+  note(missing, bit(features, 22), "AMX_BF16");
+  constexpr std::uint32_t kTileStates = 3U << 17;
+  note(missing, missing.empty() && (saved_states() & kTileStates) == kTileStates && granted_tiles(), "an operating system that grants tiles");
   return missing;
 }
 

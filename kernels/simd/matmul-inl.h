@@ -243,6 +243,9 @@ struct Family {
                  std::byte* out);
   std::int64_t chunk_rows;
   Micros widening = {};  // instead of `unpack`: on the tiles as they are, for the first panel; leave the block unpacked
+  std::int64_t inputs = kBlockK;  // that a panel takes at once; whole blocks
+  bool whole_panels = false;  // all but the last have as many rows as they can; else all have nearly the same
+  void (*end)() = nullptr;    // called after a product, where there is something to put away
 };
 
 inline Vec activate(const Epilogue& epilogue, Vec gate, Vec up) {
@@ -276,6 +279,7 @@ class Product {
       }
     }
     if (streams_) _mm_sfence();
+    if (family_.end != nullptr) family_.end();
   }
 
  private:
@@ -311,7 +315,7 @@ class Product {
     const std::int64_t most = micros_->rows;
     if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;
     panels_ = (rows_ + most - 1) / most;
-    tiles_ = reads_one_stream() ? 1 : micros_->max_tiles((rows_ + panels_ - 1) / panels_);
+    tiles_ = reads_one_stream() ? 1 : micros_->max_tiles(panels_ > 1 && family_.whole_panels ? most : (rows_ + panels_ - 1) / panels_);
     // A single panel takes all of K for a few tiles, whose sums leave L1 to its rows; the sums of few rows are small, and
     // more tiles are finished together.
     group_tiles_ = panels_ == 1 && (unpack_ || rows_ > kFewQuantRows) ? std::max(tiles_, 2) : kGroupTiles;
@@ -329,7 +333,7 @@ class Product {
       std::fill_n(sums_, (end - begin) * rows_ * kLanes, 0.0F);
       for (std::int64_t t = 0; t < end - begin; ++t) tile_sums_[t] = {sums_ + t * rows_ * kLanes, kLanes};
     }
-    const std::int64_t step = panels_ == 1 && !unpack_ ? w_.cols() : kBlockK;
+    const std::int64_t step = unpack_ ? kBlockK : panels_ == 1 ? w_.cols() : family_.inputs;
     for (std::int64_t k = 0; k < w_.cols(); k += step) {
       for (std::int64_t tile = begin; tile < end;) {
         int tiles = tiles_;
@@ -339,10 +343,10 @@ class Product {
           const bool last = tile + tiles >= end;
           const std::int64_t next_tile = !last ? tile + tiles : k + step < w_.cols() ? begin : end;
           const std::int64_t next_k = !last ? k : k + step < w_.cols() ? k + step : 0;
-          plan_fetches(next_tile < tile_end_ ? next_tile : tile, next_k);
+          plan_fetches(next_tile < tile_end_ ? next_tile : tile, next_k, step);
         } else {
           next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kNextQuantBytes : kFarBytes);
-          share_ = block_bytes(0);
+          share_ = bytes_of(0, kBlockK);
         }
         bundle(tile, tiles, k, std::min(step, w_.cols() - k));
         tile += tiles;
@@ -366,6 +370,11 @@ class Product {
     const float* y = y_ + (row_ + r) * ldy_ + begin / factor * kLanes;
     for (std::int64_t at = 0; at < (end - begin) / factor * kLanes; at += kLanes)
       __builtin_prefetch(y + at, 1);
+  }
+
+  // The chunk's row that a panel begins with.
+  std::int64_t panel_begin(std::int64_t panel) const {
+    return family_.whole_panels ? std::min(panel * micros_->rows, rows_) : rows_ * panel / panels_;
   }
 
   const std::byte* weights(std::int64_t tile, std::int64_t k) const {
@@ -398,7 +407,7 @@ class Product {
     }
     const std::int64_t block = k / kBlockK;
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
-      const std::int64_t row = rows_ * panel / panels_, rows = rows_ * (panel + 1) / panels_ - row;
+      const std::int64_t row = panel_begin(panel), rows = panel_begin(panel + 1) - row;
       args.x = x_.block(block, row_ + row);
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
       args.sums = sums_ + ((tile - begin_) * rows_ + row * tiles) * kLanes;
@@ -437,14 +446,13 @@ class Product {
   }
 
   // The blocks of the bundle that comes next are fetched in equal parts during the panels.
-  void plan_fetches(std::int64_t tile, std::int64_t k) {
+  void plan_fetches(std::int64_t tile, std::int64_t k, std::int64_t count) {
     next_ = weights(tile, k);
-    share_ = (block_bytes(k) / panels_ + 63) / 64 * 64;
+    share_ = (bytes_of(k, count) / panels_ + 63) / 64 * 64;
   }
-  // Of a tile's block at k, a multiple of kBlockK.
-  std::int64_t block_bytes(std::int64_t k) const {
-    const std::int64_t whole = family_.offset(kBlockK);
-    return w_.cols() - k >= kBlockK ? whole : whole * (w_.cols() - k) / kBlockK;
+  // Of a tile's weights over `count` inputs from k on, or as many as there are.
+  std::int64_t bytes_of(std::int64_t k, std::int64_t count) const {
+    return family_.offset(kBlockK) * std::min(count, w_.cols() - k) / kBlockK;
   }
 
   Vec sum(std::int64_t tile, std::int64_t r) const {

@@ -58,20 +58,6 @@ struct Bf16Kernel {
   }
 };
 
-// A block of quants as pairs of bf16.
-template <WeightType W>
-void widen_pairs(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
-                 std::byte* out) {
-  float weights[kBlockK][kLanes];
-  widen_tile(w, tile, k, k + count, weights);
-  std::fill_n(weights[count], count < kBlockK ? kLanes : 0, 0.0F);  // the other half of an odd pair
-  auto* pairs = reinterpret_cast<std::uint16_t*>(out);
-  for (std::int64_t i = 0; i < count + count % 2; ++i) {
-    for (int lane = 0; lane < kLanes; ++lane)
-      pairs[(i / 2 * kLanes + lane) * 2 + i % 2] = narrow_bf16(weights[i][lane]);
-  }
-}
-
 constexpr std::int64_t kBf16Rows = 224;  // 224 x 256 x 2 bytes of x
 
 constexpr Family kBf16Family = {

@@ -161,6 +161,20 @@ void widen_quants(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std:
   }
 }
 
+// The same as pairs of bf16, for products that take those.
+template <WeightType W>
+[[maybe_unused]] void widen_pairs(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count,
+                 std::byte* out) {
+  float weights[kBlockK][kLanes];
+  widen_tile(w, tile, k, k + count, weights);
+  std::fill_n(weights[count], count < kBlockK ? kLanes : 0, 0.0F);  // the other half of an odd pair
+  auto* pairs = reinterpret_cast<std::uint16_t*>(out);
+  for (std::int64_t i = 0; i < count + count % 2; ++i) {
+    for (int lane = 0; lane < kLanes; ++lane)
+      pairs[(i / 2 * kLanes + lane) * 2 + i % 2] = narrow_bf16(weights[i][lane]);
+  }
+}
+
 constexpr std::int64_t kFloatBlock = kBlockK * kLanes * 4;
 // x takes 96 x 256 floats, a fifth of the smallest L2 we care for; processors with AVX-512 have one at least twice as large.
 constexpr std::int64_t kFloatRows = kVecs == 32 ? 224 : 96;

@@ -125,6 +125,27 @@ TEST(Matmul, RowsInTheCallChangeNothing) {
   });
 }
 
+TEST(Matmul, TheEmulatedTilesAreTheProcessors) {
+  const std::vector<std::string_view> names = supported_kernel_names();
+  if (std::find(names.begin(), names.end(), "amx") == names.end()) GTEST_SKIP() << "no AMX here";
+  for (const float scale : {1.0F, 1e-19F, 3e-20F}) {  // the last ones so small that products are denormal
+    for (const std::int64_t k : {1, 31, 32, 63, 256, 290, 800}) {
+      for (const std::int64_t rows : {1, 2, 17, 40}) {
+        StoredMatrix stored(WeightType::bf16, 50, k, 3);
+        for (std::size_t i = 0; i < stored.values.size(); ++i) {
+          const std::uint16_t half = to_bf16(stored.values[i] * scale);
+          std::memcpy(&stored.bytes[i * 2], &half, sizeof half);
+        }
+        const PackedMatrix w = pack(std::span(&stored.view, 1));
+        const std::vector<float> x = random_floats(static_cast<std::size_t>(rows * k), 4, scale);
+        ASSERT_TRUE(same_bits(multiply(select_kernels("amx"), w, x, rows, Compute::bf16),
+                              multiply(kSimdeAmxTable, w, x, rows, Compute::bf16)))
+            << rows << " x " << k << " of " << scale;
+      }
+    }
+  }
+}
+
 TEST(Matmul, ManyRowsAndLongInputs) {  // beyond every cache block
   const std::int64_t n = 150, k = 1100, rows = 600;
   const std::vector<float> x = random_floats(static_cast<std::size_t>(rows * k), 10);

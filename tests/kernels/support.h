@@ -140,12 +140,12 @@ inline std::vector<const KernelTable*> machine_tables() {
   for (const std::string_view name : supported_kernel_names()) tables.push_back(&select_kernels(name));
   return tables;
 }
-// The AVX-512 tables over SIMDe, on every processor with AVX2: equal bits, but slow.
+// The AVX-512 and AMX tables over SIMDe, on every processor with AVX2: equal bits, but slow.
 inline std::vector<const KernelTable*> emulated_tables() {
 #if defined(__x86_64__)
   const std::vector<std::string_view> names = supported_kernel_names();
   if (std::find(names.begin(), names.end(), "avx2") != names.end()) {
-    return {&kSimdeAvx512Table, &kSimdeAvx512Bf16Table};
+    return {&kSimdeAvx512Table, &kSimdeAvx512Bf16Table, &kSimdeAmxTable};
   }
 #endif
   return {};

@@ -7,5 +7,6 @@ namespace moe::kernels::test {
 
 extern const KernelTable kSimdeAvx512Table;
 extern const KernelTable kSimdeAvx512Bf16Table;
+extern const KernelTable kSimdeAmxTable;
 
 }  // namespace moe::kernels::test

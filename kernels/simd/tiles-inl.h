@@ -1,0 +1,168 @@
+// The tile registers of AMX: eight of up to 16 rows of 64 bytes. Included inside a target region; see target.h.
+//
+// The instructions are written out in assembler, so that a compiler which does not know them yet will do. With
+// MOE_EMULATED the same is computed in plain C++, bit for bit (checked against an Emerald Rapids).
+
+namespace moe::kernels::MOE_SIMD {
+namespace {
+
+// Who uses which: sums of the low and of the high rows times one or two tiles of weights (or of the low rows times four),
+// the inputs of the low and the high rows, weights.
+enum TileRegister : int { kSums = 0, kInputs = 4, kWeights = 6 };
+inline constexpr int kTileLines = 16, kTileBytes = 64;
+
+// Rows of x in the low and in the high half of a panel, and bytes of their inputs that one instruction takes: 64 of bf16
+// or 32 of int8, a group of quants.
+struct TileShape {
+  std::uint8_t low_rows = 0, high_rows = 0, input_bytes = 0;
+  bool operator==(const TileShape&) const = default;
+};
+
+// What LDTILECFG reads.
+struct TileConfig {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {};
+  std::uint8_t rows[16] = {};
+};
+static_assert(sizeof(TileConfig) == 64);
+
+inline TileConfig tile_config(const TileShape& shape) {
+  TileConfig config;
+  const auto set = [&](int tile, int rows, int bytes) {
+    if (rows == 0) return;
+    config.rows[tile] = static_cast<std::uint8_t>(rows);
+    config.row_bytes[tile] = static_cast<std::uint16_t>(bytes);
+  };
+  // Without high rows there are sums of four tiles of weights.
+  const int high = shape.high_rows == 0 ? shape.low_rows : shape.high_rows;
+  set(kSums, shape.low_rows, kTileBytes);
+  set(kSums + 1, shape.low_rows, kTileBytes);
+  set(kSums + 2, high, kTileBytes);
+  set(kSums + 3, high, kTileBytes);
+  set(kInputs, shape.low_rows, shape.input_bytes);
+  set(kInputs + 1, high, shape.input_bytes);
+  set(kWeights, shape.input_bytes / 4, kTileBytes);
+  set(kWeights + 1, shape.input_bytes / 4, kTileBytes);
+  return config;
+}
+
+#if defined(MOE_EMULATED)
+
+struct TileState {
+  TileConfig config;
+  std::byte data[8][kTileLines][kTileBytes];
+};
+inline thread_local TileState tiles;
+
+inline void load_config(const TileConfig& config) {
+  tiles.config = config;
+  std::memset(tiles.data, 0, sizeof tiles.data);
+}
+inline void release_tiles() {}
+
+template <int tile>
+void tile_zero() {
+  std::memset(tiles.data[tile], 0, sizeof tiles.data[tile]);
+}
+template <int tile>
+void tile_load(const void* from, std::int64_t stride) {
+  tile_zero<tile>();
+  for (int r = 0; r < tiles.config.rows[tile]; ++r) {
+    std::memcpy(tiles.data[tile][r], static_cast<const std::byte*>(from) + r * stride, tiles.config.row_bytes[tile]);
+  }
+}
+template <int tile>
+void tile_store(void* to, std::int64_t stride) {
+  for (int r = 0; r < tiles.config.rows[tile]; ++r) {
+    std::memcpy(static_cast<std::byte*>(to) + r * stride, tiles.data[tile][r], tiles.config.row_bytes[tile]);
+  }
+}
+
+template <typename T, int tile>
+T tile_at(int row, int index) {
+  T value;
+  std::memcpy(&value, tiles.data[tile][row] + index * static_cast<int>(sizeof(T)), sizeof value);
+  return value;
+}
+
+// sums += x * w of pairs of bf16: within an instruction the products of even k and those of odd k are two chains of
+// multiply-adds from +0 on, which are added, and then to the sum. Denormal numbers are zeros before and after each step.
+template <int sums, int x, int w>
+void tile_dot_bf16() {
+  const unsigned mode = _mm_getcsr();
+  _mm_setcsr(mode | 0x8040U);  // flush to zero, denormals are zeros
+  for (int r = 0; r < tiles.config.rows[sums]; ++r) {
+    for (int n = 0; n < tiles.config.row_bytes[sums] / 4; ++n) {
+      __m128 halves[2] = {_mm_setzero_ps(), _mm_setzero_ps()};
+      for (int pair = 0; pair < tiles.config.row_bytes[x] / 4; ++pair) {
+        for (int i = 0; i < 2; ++i) {
+          halves[i] = _mm_fmadd_ss(_mm_set_ss(widen_bf16(tile_at<std::uint16_t, x>(r, 2 * pair + i))),
+                                   _mm_set_ss(widen_bf16(tile_at<std::uint16_t, w>(pair, 2 * n + i))), halves[i]);
+        }
+      }
+      const float sum = _mm_cvtss_f32(_mm_add_ss(_mm_set_ss(tile_at<float, sums>(r, n)), _mm_add_ss(halves[0], halves[1])));
+      std::memcpy(tiles.data[sums][r] + 4 * n, &sum, sizeof sum);
+    }
+  }
+  _mm_setcsr(mode);
+}
+
+// sums += x * w of fours of signed bytes.
+template <int sums, int x, int w>
+void tile_dot_int8() {
+  for (int r = 0; r < tiles.config.rows[sums]; ++r) {
+    for (int n = 0; n < tiles.config.row_bytes[sums] / 4; ++n) {
+      auto sum = tile_at<std::int32_t, sums>(r, n);
+      for (int k = 0; k < tiles.config.row_bytes[x]; ++k) {
+        sum += tile_at<std::int8_t, x>(r, k) * tile_at<std::int8_t, w>(k / 4, 4 * n + k % 4);
+      }
+      std::memcpy(tiles.data[sums][r] + 4 * n, &sum, sizeof sum);
+    }
+  }
+}
+
+#else
+
+inline void load_config(const TileConfig& config) { __asm__ volatile("ldtilecfg %0" : : "m"(config)); }
+inline void release_tiles() { __asm__ volatile("tilerelease"); }
+
+template <int tile>
+inline __attribute__((always_inline)) void tile_zero() {
+  __asm__ volatile("tilezero %%tmm%c0" : : "i"(tile));
+}
+template <int tile>
+inline __attribute__((always_inline)) void tile_load(const void* from, std::int64_t stride) {
+  __asm__ volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(stride), "i"(tile) : "memory");
+}
+template <int tile>
+inline __attribute__((always_inline)) void tile_store(void* to, std::int64_t stride) {
+  __asm__ volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(stride), "i"(tile) : "memory");
+}
+template <int sums, int x, int w>
+inline __attribute__((always_inline)) void tile_dot_bf16() {
+  __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sums), "i"(x), "i"(w));
+}
+template <int sums, int x, int w>
+inline __attribute__((always_inline)) void tile_dot_int8() {
+  __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sums), "i"(x), "i"(w));
+}
+
+#endif
+
+// The shape this thread's tiles have; none between products.
+inline thread_local TileShape current_shape;
+
+inline void shape_tiles(const TileShape& shape) {
+  if (current_shape == shape) return;
+  load_config(tile_config(shape));
+  current_shape = shape;
+}
+// Ends a product: the processor rests deeper, and threads change faster, while tiles hold nothing.
+inline void end_tiles() {
+  if (current_shape == TileShape{}) return;
+  release_tiles();
+  current_shape = {};
+}
+
+}  // namespace
+}  // namespace moe::kernels::MOE_SIMD
