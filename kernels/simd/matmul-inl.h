@@ -76,13 +76,12 @@ struct MicroSet {
 struct Micros {
   const MicroSet* by_rows = nullptr;  // null: there are none
   int rows = 0, sums = 0;
-  int one_row_tiles = 8;
 
   Micro find(std::int64_t count, int tiles) const {
     return by_rows[count - 1].by_log_tiles[std::countr_zero(static_cast<unsigned>(tiles))];
   }
   int max_tiles(std::int64_t count) const {
-    if (count == 1 && sums >= 8) return one_row_tiles;
+    if (count == 1 && sums >= 8) return 8;
     return 4 * count <= sums ? 4 : 2 * count <= sums ? 2 : 1;
   }
 };
@@ -102,8 +101,8 @@ constexpr std::array<MicroSet, sizeof...(R)> micro_sets(std::integer_sequence<in
 }
 template <template <int, int> class Kernel, int rows, int sums>
 constexpr auto kMicroSets = micro_sets<Kernel, sums>(std::make_integer_sequence<int, rows>());
-template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs, int one_row_tiles = 8>
-constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums, one_row_tiles};
+template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs>
+constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums};
 
 // A place in a tile's weights that is ahead of the kernel: behind the tile's end comes the tile that is T tiles on.
 class Cursor {
@@ -135,9 +134,10 @@ template <bool few, int T>
 class Ahead {
  public:
   // `weights`: where the kernel begins, in the first tile, of which it reads about `pitch` bytes at a time.
-  Ahead(const MicroArgs& args, const std::byte* weights, std::int64_t pitch)
-      : near_(args, weights + kNearBytes, true),
-        far_(args, args.next_in_order ? args.next : weights + kFarBytes, !args.next_in_order),
+  Ahead(const MicroArgs& args, const std::byte* weights, std::int64_t pitch, std::int64_t near = kNearBytes,
+        std::int64_t far = kFarBytes)
+      : near_(args, weights + near, true),
+        far_(args, args.next_in_order ? args.next : weights + far, !args.next_in_order),
         stride_(args.tile_stride),
         far_stride_(args.next_in_order ? pitch : args.tile_stride),
         far_steps_(args.next_in_order ? T : 1) {}
@@ -196,7 +196,9 @@ inline Vec load_scales(const float* scales) { return load(scales); }
 
 // So few rows of quants are multiplied at the speed of memory; more that take all of K fetch kNextQuantBytes ahead.
 constexpr int kFewQuantRows = 3;
-constexpr std::int64_t kNextQuantBytes = 1024;
+constexpr std::int64_t kNearQuantBytes = 512, kNextQuantBytes = 1024;
+// Quants come from nearer, for there is more to do with a byte of them; by one row less than by some.
+constexpr std::int64_t far_quant_bytes(int rows) { return rows == 1 ? 1024 : kFarBytes; }
 
 // Quants are read group by group: f(weights, scales, x, inputs, g, ahead) with the first tile's and row's own of group g
 // of a block; it fetches the lines of the group ahead. Whether scales are those among the quants or widened ones, the quants lie
@@ -211,7 +213,7 @@ inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f
   // From the scales of a pair's second group to those of the next pair.
   constexpr std::int64_t kNextPair = std::is_same_v<Scale, float> ? kLanes : (kPairScaleBytes + 2 * group_bytes) / 2 - kLanes;
   NextWeights<!kFew, T> next(args, InputGroups::kGroups);
-  Ahead<kFew, T> ahead(args, weights, group_bytes + kPairScaleBytes / 2);
+  Ahead<kFew, T> ahead(args, weights, group_bytes + kPairScaleBytes / 2, kNearQuantBytes, far_quant_bytes(MR));
   for (std::int64_t begin = 0; begin < groups; begin += InputGroups::kGroups) {
     const int count = static_cast<int>(std::min<std::int64_t>(groups - begin, InputGroups::kGroups));
     for (int at = 0; at < count; ++at) {

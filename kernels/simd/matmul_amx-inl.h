@@ -300,8 +300,8 @@ constexpr auto kAmxBf16MicroSets = [] {
   sets[0] = {{AmxRowKernel<1>::run, AmxRowKernel<2>::run, AmxRowKernel<4>::run, AmxRowKernel<8>::run}};
   return sets;
 }();
-constexpr Micros kAmxBf16Micros = {kAmxBf16MicroSets.data(), kAmxRows, kAmxSums, 8};
-constexpr Micros kAmxInt8Micros = {kAmxMicroSets<AmxInt8Kernel>.data(), kAmxRows, kAmxSums, 4};
+constexpr Micros kAmxBf16Micros = {kAmxBf16MicroSets.data(), kAmxRows, kAmxSums};
+constexpr Micros kAmxInt8Micros = {kAmxMicroSets<AmxInt8Kernel>.data(), kAmxRows, kAmxSums};
 
 
 // Sums of bf16 stay in registers as long as the rows' inputs and two tiles' weights stay in the second-level cache: loading and

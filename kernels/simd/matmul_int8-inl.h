@@ -156,12 +156,10 @@ void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, st
 
 constexpr std::int64_t kInt8Rows = 96;
 
-// Four tiles and five rows: the integers, the weights and an input leave registers for six of the twenty sums. One row of
-// q4, which takes three times as many operations a byte, is faster with four tiles than with eight.
+// Four tiles and five rows: the integers, the weights and an input leave registers for six of the twenty sums.
 constexpr int kInt8MicroRows = 5, kInt8Sums = 4 * kInt8MicroRows;
 template <WeightType W, QuantForm form, typename Scale>
-constexpr Micros kInt8Micros = kMicros<Int8Kernels<W, form, Scale>::template Kernel, kInt8MicroRows, kInt8Sums,
-                                       form == QuantForm::nibbles ? 4 : 8>;
+constexpr Micros kInt8Micros = kMicros<Int8Kernels<W, form, Scale>::template Kernel, kInt8MicroRows, kInt8Sums>;
 
 constexpr Family kQ8Family = {kInt8Micros<WeightType::q8, QuantForm::bytes, std::uint16_t>,
                               kInt8Micros<WeightType::q8, QuantForm::bytes, float>,
