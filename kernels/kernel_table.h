@@ -26,7 +26,7 @@ enum class RopeLayout : std::uint8_t { half_split, interleaved };
 struct KernelTable {
   const char* name;
 
-  // Bytes of an input of a bf16 product: 2, or 4 where the table has no bf16 dot products and keeps the
+  // Bytes of an input of a bf16 product: 2, or 4 where the table has no bf16 products of its own and keeps the
   // rounded numbers as floats.
   std::int64_t bf16_input_bytes;
   // Fills rows [row_begin, row_end) of a bound input.

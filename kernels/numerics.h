@@ -10,7 +10,9 @@
 //              Short chains added up also keep the rounding error near that of a pairwise sum.
 //              Products in bf16 round x, and weights that are wider, to bf16 (to nearest, ties to even). Tables
 //              without bf16 dot products then sum as above; those with them sum pairs of neighbours in k, and blocks
-//              as above: the same bits whatever the rows, threads and splits, but not those of other tables.
+//              as above. Tiles (amx) make two chains of each 32 inputs, of the even and of the odd k, from +0 on, add them,
+//              and that to the sum so far (+0 at first; weights from q8 and q4 the same), denormals being zeros. The same
+//              bits whatever the rows, threads and splits, but not those of other tables.
 //   int8       x in groups of 32 along k, quants and scales as in kernels/quantise.h. y[n] = the chain over groups g
 //              (ascending, all of K) of acc <- fma(S * xs[g], ws[n,g], acc), starting at +0, S the exact integer sum of
 //              the group's products of quants, S * xs rounded to f32.

@@ -127,8 +127,9 @@ class Cursor {
 };
 
 // Few rows read the weights at the speed of memory. Where several tiles are read side by side each line is asked for twice,
-// beside the loads and as evenly as they come: from afar into the second-level cache, which has more requests under way than
-// the first-level one, and from nearby into that. "Afar" is what comes after all these tiles where that is fetched in order.
+// beside the loads and as evenly as they come, from afar and from nearby: the first request may have been dropped, for all the
+// others that were under way. "Afar" is what comes after all these tiles where that is fetched in order, into the second-level
+// cache.
 constexpr std::int64_t kNearBytes = 1024, kFarBytes = 2048;
 template <bool few, int T>
 class Ahead {
@@ -140,12 +141,17 @@ class Ahead {
         far_(args, args.next_in_order ? args.next : weights + far, !args.next_in_order),
         stride_(args.tile_stride),
         far_stride_(args.next_in_order ? pitch : args.tile_stride),
-        far_steps_(args.next_in_order ? T : 1) {}
+        far_steps_(args.next_in_order ? T : 1),
+        in_order_(args.next_in_order) {}
   // The lines `at` bytes on in tile t. Always inline: a compiler may take a function of fetches alone for one without effect.
   __attribute__((always_inline)) void fetch(int t, std::int64_t at) const {
     if constexpr (on) {
       _mm_prefetch(near_.at() + t * stride_ + at, _MM_HINT_T0);
-      _mm_prefetch(far_.at() + t * far_stride_ + at, _MM_HINT_T1);
+      if (in_order_) {
+        _mm_prefetch(far_.at() + t * far_stride_ + at, _MM_HINT_T1);
+      } else {
+        _mm_prefetch(far_.at() + t * far_stride_ + at, _MM_HINT_T0);
+      }
     }
   }
   __attribute__((always_inline)) void advance(std::int64_t bytes) {
@@ -159,6 +165,7 @@ class Ahead {
   static constexpr bool on = few && T > 1;
   Cursor near_, far_;
   std::int64_t stride_, far_stride_, far_steps_;
+  bool in_order_;
 };
 
 // Many rows take their time over a block: in each of its `steps` steps a microkernel fetches a part of what

@@ -24,7 +24,7 @@ float read_pages(const float* x, std::int64_t n, int streams) {
         for (int v = 0; v < 4; ++v) {
           if constexpr (fetched) {
             _mm_prefetch(near + (s * kReadPage + v * kLanes) * 4, _MM_HINT_T0);
-            _mm_prefetch(far + (s * kReadPage + v * kLanes) * 4, _MM_HINT_T1);
+            _mm_prefetch(far + (s * kReadPage + v * kLanes) * 4, _MM_HINT_T0);
           }
           mix[v] = bit_xor(mix[v], load(from + v * kLanes));
         }

@@ -6,7 +6,7 @@
 // files of this folder are included inside it and include only each other.
 //
 // MOE_SIMD names the namespace of a region. MOE_AVX512 says that its vectors are of 512 bits, MOE_DPBUSD and
-// MOE_BF16_DOT that it has those instructions.
+// MOE_BF16_DOT that it has those instructions, MOE_AMX that it has tiles.
 #pragma once
 
 #define MOE_PRAGMA(text) _Pragma(#text)
