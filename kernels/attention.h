@@ -16,9 +16,9 @@
 //   q8          k[t][d] and v[t][d] are the integers; s = chain * k_scale[t] * scale; p[t] * v_scale[t] takes
 //   the
 //               place of p[t] in the chain of o
-//   bf16        q and p are rounded to bf16 (p also where it joins L). Tables with bf16 dot products add them
-//   up
-//               in pairs (t or d even, odd) in their own way: equal bits within such a table only.
+//   bf16        q and p are rounded to bf16 (p also where it joins L). Tables with bf16 dot products add them up in pairs
+//               (t or d even, odd) in their own way. Tiles (amx) sum over steps of 32 as in kernels/numerics.h, and
+//               o = fma(o, alpha, the sum over a block's slots). Equal bits within such a table only.
 // Nothing depends on the other rows of the call, so prefill in any chunks, decode and any batch give equal
 // bits.
 #pragma once

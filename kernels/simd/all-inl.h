@@ -9,6 +9,10 @@
 #include "kernels/simd/matmul_f32-inl.h"
 #include "kernels/simd/prepare-inl.h"
 #include "kernels/simd/attention_panels-inl.h"
+#if defined(MOE_AMX)
+#include "kernels/simd/tiles-inl.h"
+#include "kernels/simd/attention_amx-inl.h"
+#endif
 #include "kernels/simd/attention-inl.h"
 #include "kernels/simd/roofline-inl.h"
 #if defined(MOE_AVX512)
@@ -19,8 +23,9 @@
 #if defined(MOE_BF16_DOT)
 #include "kernels/simd/matmul_bf16-inl.h"
 #elif defined(MOE_AMX)
-#include "kernels/simd/tiles-inl.h"
 #include "kernels/simd/matmul_amx-inl.h"
+#include "kernels/simd/matmul_amx_int8-inl.h"
+#include "kernels/simd/roofline_amx-inl.h"
 #endif
 // clang-format on
 
@@ -32,7 +37,7 @@ constexpr std::int64_t kBf16InputBytes = 2;
 constexpr RooflineKernels::Burn kBurnBf16 = {burn_bf16, std::int64_t{4} * kLanes* kChains};
 #elif defined(MOE_AMX)
 constexpr std::int64_t kBf16InputBytes = 2;
-constexpr RooflineKernels::Burn kBurnBf16 = {burn_amx_bf16, kBurnTiles * kTileLines * kLanes * kStepInputs * 2};
+constexpr RooflineKernels::Burn kBurnBf16 = kBurnAmxBf16;
 #else
 constexpr std::int64_t kBf16InputBytes = 4;  // rounded floats
 constexpr RooflineKernels::Burn kBurnBf16 = kBurnF32;

@@ -144,6 +144,19 @@ void weigh_values(const std::byte* values, NextBlock& next, const Input<S>* p, f
   apart([&](const Slots&) { return common.end; }, end_of);
 }
 
+// Whether keys or values of a type are multiplied by tiles.
+#if defined(MOE_AMX)
+template <KvType T>
+constexpr bool kByTiles = T == KvType::bf16;
+#else
+template <KvType T>
+constexpr bool kByTiles = false;
+inline constexpr int kTilePanelRows = 0;
+#endif
+// Rows of a panel, of keys of S and values of V.
+template <KvType S, KvType V>
+constexpr int kPanelRowsOf = kByTiles<S> && kByTiles<V> ? kTilePanelRows : kPanelRows;
+
 // One block's keys and values. Values made of keys are f32 before their scales.
 struct Block {
   std::int64_t base;
@@ -155,13 +168,19 @@ struct Block {
 // Items [begin, begin + count) of the group against one block; V is the type of the values as they are here.
 template <KvType S, KvType V, Walk walk>
 void attend_panel(const AttentionArgs& args, Group<S>& group, Block& block, int begin, int count) {
-  alignas(64) float scores[kPanelRows * kKvBlock];
-  alignas(64) Input<V> p[kPanelRows * kKvBlock];
-  Slots slots[kPanelRows];
-  Vec largest[(kPanelRows + 3) / 4 * 4];
+  constexpr int kRows = kPanelRowsOf<S, V>;
+  alignas(64) float scores[kRows * kKvBlock];
+  alignas(64) Input<V> p[kRows * kKvBlock];
+  Slots slots[kRows];
+  Vec largest[(kRows + 3) / 4 * 4];
   alignas(64) float most[kLanes], alpha[kLanes];  // whole vectors, which loads of their parts need not wait for
-  kScorePanels<S, walk>[static_cast<std::size_t>(count - 1)](block.keys, block.next, group.q + begin * group.ldq, group.ldq,
-                                                             args.d_k, scores);
+#if defined(MOE_AMX)
+  if constexpr (kByTiles<S>) score_tiles(block.keys, block.next, group.q + begin * group.ldq, group.ldq, args.d_k, count, scores);
+#endif
+  if constexpr (!kByTiles<S>) {
+    kScorePanels<S, walk>[static_cast<std::size_t>(count - 1)](block.keys, block.next, group.q + begin * group.ldq, group.ldq,
+                                                               args.d_k, scores);
+  }
   int head = begin % group.heads;
   for (int i = 0; i < count; ++i) {
     const std::int64_t position = group.position[begin + i] - block.base;
@@ -178,7 +197,18 @@ void attend_panel(const AttentionArgs& args, Group<S>& group, Block& block, int 
     weigh_scores<S>(scores + i * kKvBlock, slots[i], most[i], alpha[i], block.value_scales, p + i * kKvBlock,
                     group.sums + (begin + i) * kLanes);
   }
-  weigh_values<V, walk>(block.values, block.next, p, alpha, slots, count, group.o + begin * group.d_v, group.d_v);
+  float* o = group.o + begin * group.d_v;
+#if defined(MOE_AMX)
+  if constexpr (kByTiles<V>) {
+    if (std::all_of(slots, slots + count, [](const Slots& of) { return of.whole(); })) {
+      return weigh_tiles(block.values, block.next, p, alpha, count, o, group.d_v);
+    }
+    int begins[kRows], ends[kRows];
+    for (int i = 0; i < count; ++i) begins[i] = slots[i].begin, ends[i] = slots[i].end;
+    return weigh_some(block.values, block.next, p, alpha, begins, ends, count, o, group.d_v);
+  }
+#endif
+  if constexpr (!kByTiles<V>) weigh_values<V, walk>(block.values, block.next, p, alpha, slots, count, o, group.d_v);
 }
 
 // Latent attention: the first components of the keys of a block, in the layout of f32 values.
@@ -214,12 +244,15 @@ struct Step {
 // memory too.
 constexpr int kInOrderItems = kVecs == 32 ? kPanelRows : 3;
 
-constexpr int panel_count(int items) { return (items + kPanelRows - 1) / kPanelRows; }
+template <KvType S, KvType V>
+constexpr int panel_count(int items) {
+  return (items + kPanelRowsOf<S, V> - 1) / kPanelRowsOf<S, V>;
+}
 
 template <KvType S, KvType V>
 void attend_items(const AttentionArgs& args, Group<S>& group, Block block, int begin, int end) {
-  const int panels = panel_count(end - begin);
-  if (end - begin <= kInOrderItems && reads_one_stream_fastest()) {
+  const int panels = panel_count<S, V>(end - begin);
+  if (!kByTiles<S> && end - begin <= kInOrderItems && reads_one_stream_fastest()) {
     return attend_panel<S, V, Walk::in_order>(args, group, block, begin, end - begin);
   }
   for (int panel = 0; panel < panels; ++panel) {
@@ -234,10 +267,10 @@ void attend_items(const AttentionArgs& args, Group<S>& group, Block block, int b
 template <KvType S>
 NextBlock plan_fetches(const AttentionArgs& args, const Group<S>& group, const Step& step, const std::byte* next) {
   if (next == nullptr || reads_one_stream_fastest()) return {reinterpret_cast<const char*>(step.block)};
-  const int panels = panel_count(step.end - step.begin);
+  const int panels = panel_count<S, S>(step.end - step.begin);
   const int rows = (step.end - step.begin) / panels;
-  const std::int64_t tiles = group.d_v / kLanes, at_once = panel_tiles(rows, 8);
-  const std::int64_t steps = (args.d_k + 1) / 2 * (2 / panel_tiles(rows, 2)) +
+  const std::int64_t tiles = group.d_v / kLanes, at_once = kByTiles<S> ? 4 : panel_tiles(rows, 8);
+  const std::int64_t steps = (args.d_k + 1) / 2 * (kByTiles<S> ? 1 : 2 / panel_tiles(rows, 2)) +
                              (tiles + at_once - 1) / at_once * (kKvBlock / 2);
   // Keys in two halves and values in two; where values are keys, those in quarters.
   const auto keys = static_cast<std::int64_t>(key_block_bytes(S, args.d_k));
@@ -437,7 +470,11 @@ void attention(const AttentionArgs& args) {
     case KvType::f32:
       return attend<KvType::f32>(args);
     case KvType::bf16:
-      return attend<KvType::bf16>(args);
+      attend<KvType::bf16>(args);
+#if defined(MOE_AMX)
+      end_tiles();
+#endif
+      return;
     case KvType::q8:
       return attend<KvType::q8>(args);
   }

@@ -215,7 +215,7 @@ inline __attribute__((always_inline)) void accumulate(Sums<MR, T>& sums, const s
 #endif
 
 // How rows meet tiles of a type: as floats, or as bf16 where the table multiplies those.
-#if defined(MOE_BF16_DOT)
+#if defined(MOE_BF16_DOT) || defined(MOE_AMX)
 template <KvType T>
 using Input = std::conditional_t<T == KvType::bf16, std::uint16_t, float>;
 #else
@@ -224,7 +224,7 @@ using Input = float;
 #endif
 
 inline void store_input(float* p, Vec v) { store(p, v); }
-#if defined(MOE_BF16_DOT)
+#if defined(MOE_BF16_DOT) || defined(MOE_AMX)
 inline void store_input(std::uint16_t* p, Vec v) { store_bf16(p, v); }
 #endif
 

@@ -10,6 +10,14 @@ namespace {
 // the inputs of the low and the high rows, weights.
 enum TileRegister : int { kSums = 0, kInputs = 4, kWeights = 6 };
 inline constexpr int kTileLines = 16, kTileBytes = 64;
+// Rows of inputs of one register that are used.
+#if defined(MOE_EMULATED)
+inline constexpr int kHalfRows = 3;  // fewer, for what the emulation takes to compile
+#else
+inline constexpr int kHalfRows = kTileLines;
+#endif
+// Pairs of bf16 that one instruction takes: inputs, and bytes of a tile of weights.
+inline constexpr std::int64_t kStepInputs = kTileBytes / 2, kStepBytes = kTileBytes * kTileLines;
 
 // Rows of x in the low and in the high half of a panel, and bytes of their inputs that one instruction takes: 64 of bf16
 // or 32 of int8, a group of quants.
@@ -52,36 +60,36 @@ struct TileState {
   TileConfig config;
   std::byte data[8][kTileLines][kTileBytes];
 };
-inline thread_local TileState tiles;
+inline thread_local TileState tile_state;
 
 inline void load_config(const TileConfig& config) {
-  tiles.config = config;
-  std::memset(tiles.data, 0, sizeof tiles.data);
+  tile_state.config = config;
+  std::memset(tile_state.data, 0, sizeof tile_state.data);
 }
 inline void release_tiles() {}
 
 template <int tile>
 void tile_zero() {
-  std::memset(tiles.data[tile], 0, sizeof tiles.data[tile]);
+  std::memset(tile_state.data[tile], 0, sizeof tile_state.data[tile]);
 }
 template <int tile>
 void tile_load(const void* from, std::int64_t stride) {
   tile_zero<tile>();
-  for (int r = 0; r < tiles.config.rows[tile]; ++r) {
-    std::memcpy(tiles.data[tile][r], static_cast<const std::byte*>(from) + r * stride, tiles.config.row_bytes[tile]);
+  for (int r = 0; r < tile_state.config.rows[tile]; ++r) {
+    std::memcpy(tile_state.data[tile][r], static_cast<const std::byte*>(from) + r * stride, tile_state.config.row_bytes[tile]);
   }
 }
 template <int tile>
 void tile_store(void* to, std::int64_t stride) {
-  for (int r = 0; r < tiles.config.rows[tile]; ++r) {
-    std::memcpy(static_cast<std::byte*>(to) + r * stride, tiles.data[tile][r], tiles.config.row_bytes[tile]);
+  for (int r = 0; r < tile_state.config.rows[tile]; ++r) {
+    std::memcpy(static_cast<std::byte*>(to) + r * stride, tile_state.data[tile][r], tile_state.config.row_bytes[tile]);
   }
 }
 
 template <typename T, int tile>
 T tile_at(int row, int index) {
   T value;
-  std::memcpy(&value, tiles.data[tile][row] + index * static_cast<int>(sizeof(T)), sizeof value);
+  std::memcpy(&value, tile_state.data[tile][row] + index * static_cast<int>(sizeof(T)), sizeof value);
   return value;
 }
 
@@ -91,18 +99,15 @@ template <int sums, int x, int w>
 void tile_dot_bf16() {
   const unsigned mode = _mm_getcsr();
   _mm_setcsr(mode | 0x8040U);  // flush to zero, denormals are zeros
-  for (int r = 0; r < tiles.config.rows[sums]; ++r) {
-    for (int n = 0; n < tiles.config.row_bytes[sums] / 4; ++n) {
-      __m128 halves[2] = {_mm_setzero_ps(), _mm_setzero_ps()};
-      for (int pair = 0; pair < tiles.config.row_bytes[x] / 4; ++pair) {
-        for (int i = 0; i < 2; ++i) {
-          halves[i] = _mm_fmadd_ss(_mm_set_ss(widen_bf16(tile_at<std::uint16_t, x>(r, 2 * pair + i))),
-                                   _mm_set_ss(widen_bf16(tile_at<std::uint16_t, w>(pair, 2 * n + i))), halves[i]);
-        }
-      }
-      const float sum = _mm_cvtss_f32(_mm_add_ss(_mm_set_ss(tile_at<float, sums>(r, n)), _mm_add_ss(halves[0], halves[1])));
-      std::memcpy(tiles.data[sums][r] + 4 * n, &sum, sizeof sum);
+  for (int r = 0; r < tile_state.config.rows[sums]; ++r) {
+    Vec even = zero(), odd = zero();
+    for (int pair = 0; pair < tile_state.config.row_bytes[x] / 4; ++pair) {
+      const auto* weights = reinterpret_cast<const std::uint16_t*>(tile_state.data[w][pair]);
+      even = fma(set1(widen_bf16(tile_at<std::uint16_t, x>(r, 2 * pair))), load_bf16_even(weights), even);
+      odd = fma(set1(widen_bf16(tile_at<std::uint16_t, x>(r, 2 * pair + 1))), load_bf16_odd(weights), odd);
     }
+    auto* to = reinterpret_cast<float*>(tile_state.data[sums][r]);
+    store(to, add(load(to), add(even, odd)));
   }
   _mm_setcsr(mode);
 }
@@ -110,13 +115,13 @@ void tile_dot_bf16() {
 // sums += x * w of fours of signed bytes.
 template <int sums, int x, int w>
 void tile_dot_int8() {
-  for (int r = 0; r < tiles.config.rows[sums]; ++r) {
-    for (int n = 0; n < tiles.config.row_bytes[sums] / 4; ++n) {
+  for (int r = 0; r < tile_state.config.rows[sums]; ++r) {
+    for (int n = 0; n < tile_state.config.row_bytes[sums] / 4; ++n) {
       auto sum = tile_at<std::int32_t, sums>(r, n);
-      for (int k = 0; k < tiles.config.row_bytes[x]; ++k) {
+      for (int k = 0; k < tile_state.config.row_bytes[x]; ++k) {
         sum += tile_at<std::int8_t, x>(r, k) * tile_at<std::int8_t, w>(k / 4, 4 * n + k % 4);
       }
-      std::memcpy(tiles.data[sums][r] + 4 * n, &sum, sizeof sum);
+      std::memcpy(tile_state.data[sums][r] + 4 * n, &sum, sizeof sum);
     }
   }
 }
@@ -162,6 +167,13 @@ inline void end_tiles() {
   if (current_shape == TileShape{}) return;
   release_tiles();
   current_shape = {};
+}
+
+// A step's tile of pairs of which only the first `inputs` inputs are there: what follows them is not theirs.
+inline void pad_step(const std::byte* pairs, std::int64_t inputs, std::byte* out) {
+  const auto bytes = static_cast<std::size_t>((inputs + 1) / 2 * kTileBytes);
+  std::memcpy(out, pairs, bytes);
+  std::memset(out + bytes, 0, static_cast<std::size_t>(kStepBytes) - bytes);
 }
 
 }  // namespace

@@ -88,7 +88,7 @@ inline Vec quarters(Vec x, Vec y, int a, int b, int c, int d) {
                         4 * c, 4 * c + 1, 4 * c + 2, 4 * c + 3, 4 * d, 4 * d + 1, 4 * d + 2, 4 * d + 3);
   return _mm512_permutex2var_ps(x, index, y);
 }
-// Lane r: the largest lane of v[r], r < count <= 12. Writes v up to a multiple of four.
+// Lane r: the largest lane of v[r], r < count <= 16. Writes v up to a multiple of four.
 inline Vec row_maxima(Vec* v, int count) {
   for (int i = count; i % 4 != 0; ++i) v[i] = v[count - 1];
   // Lane 4 q + r: the largest lane of quarter q of v[r].
@@ -99,8 +99,9 @@ inline Vec row_maxima(Vec* v, int count) {
   };
   const auto far = [](Vec x, Vec y) { return max(quarters(x, y, 0, 1, 4, 5), quarters(x, y, 2, 3, 6, 7)); };
   const auto near = [](Vec x, Vec y) { return max(quarters(x, y, 0, 2, 4, 6), quarters(x, y, 1, 3, 5, 7)); };
-  const Vec first = four(v), second = count > 4 ? four(v + 4) : first, third = count > 8 ? four(v + 8) : first;
-  return near(far(first, second), far(third, third));
+  const Vec first = four(v), second = count > 4 ? four(v + 4) : first, third = count > 8 ? four(v + 8) : first,
+            fourth = count > 12 ? four(v + 12) : third;
+  return near(far(first, second), far(third, fourth));
 }
 
 // Tile loads: the 16 weights of one k. For bf16 even k sit in the low and odd k in the high halves of 32-bit
@@ -133,6 +134,11 @@ inline Vec round_bf16(Vec v) {
 inline Vec dot_bf16(Vec sum, __m512i a, __m512i b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
 inline void store_bf16(std::uint16_t* p, Vec v) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v));
+}
+#elif defined(MOE_AMX)
+inline void store_bf16(std::uint16_t* p, Vec v) {
+  const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(round_bf16(v)), 16);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(bits));
 }
 #endif
 

@@ -73,8 +73,8 @@ int main(int argc, char** argv) {
       "  moe-run -m ./model -cnv --system \"Answer briefly.\"\n"
       "  moe-run -m ./model --file messages.json --reasoning off\n"
       "  moe-run -m ./model --prompt-ids ids.json -n 0 --dump-logits logits.npy\n\n"
-      "Environment: MOE_KERNELS=scalar|avx2|avx512|avx512vnni|avx512bf16 forces a kernel path; HF_HUB_CACHE and HF_HOME say\n"
-      "where the Hugging Face cache is; NO_COLOR is honoured.\n"
+      "Environment: MOE_KERNELS=scalar|avx2|avx512|avx512vnni|avx512bf16|amx forces a kernel path; HF_HUB_CACHE and\n"
+      "HF_HOME say where the Hugging Face cache is; NO_COLOR is honoured.\n"
       "Exit codes: 0 done, 1 failure, 2 usage, 130 interrupted (the summary is still printed)."};
   return moe::tools::run_program(
       program, argc, arguments.data(), [&](CLI::App& app) { moe::tools::describe_flags(app, options); },

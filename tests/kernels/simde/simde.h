@@ -57,6 +57,13 @@ inline __m512 cvtepi32_ps(__m512i v) {
   const simde__m512i_private a = simde__m512i_to_private(v);
   return join(_mm256_cvtepi32_ps(a.m256i[0]), _mm256_cvtepi32_ps(a.m256i[1]));
 }
+inline __m256i cvtepi32_epi16(__m512i v) {
+  std::uint32_t lanes[16];
+  std::uint16_t halves[16];
+  _mm512_storeu_si512(lanes, v);
+  for (int i = 0; i < 16; ++i) halves[i] = static_cast<std::uint16_t>(lanes[i]);
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(halves));
+}
 // To nearest even, as the instruction does but for denormals, which it takes for zeros.
 inline __m256bh cvtneps_pbh(__m512 v) {
   float lanes[16];
@@ -87,6 +94,8 @@ inline __m512 dpbf16_ps(__m512 sum, __m512i a, __m512i b) {
 
 #undef _mm512_cvtepi8_epi32
 #define _mm512_cvtepi8_epi32(v) moe::kernels::test::cvtepi8_epi32(v)
+#undef _mm512_cvtepi32_epi16
+#define _mm512_cvtepi32_epi16(v) moe::kernels::test::cvtepi32_epi16(v)
 #undef _mm512_cvtneps_pbh
 #define _mm512_cvtneps_pbh(v) moe::kernels::test::cvtneps_pbh(v)
 #undef _mm512_dpbf16_ps
