@@ -24,8 +24,6 @@
 #include "kernels/simd/matmul_bf16-inl.h"
 #elif defined(MOE_AMX)
 #include "kernels/simd/matmul_amx-inl.h"
-#include "kernels/simd/matmul_amx_int8-inl.h"
-#include "kernels/simd/roofline_amx-inl.h"
 #endif
 // clang-format on
 
@@ -37,7 +35,7 @@ constexpr std::int64_t kBf16InputBytes = 2;
 constexpr RooflineKernels::Burn kBurnBf16 = {burn_bf16, std::int64_t{4} * kLanes* kChains};
 #elif defined(MOE_AMX)
 constexpr std::int64_t kBf16InputBytes = 2;
-constexpr RooflineKernels::Burn kBurnBf16 = kBurnAmxBf16;
+constexpr RooflineKernels::Burn kBurnBf16 = {burn_bf16, kBurnTiles * kTileLines * kLanes* kStepInputs * 2};
 #else
 constexpr std::int64_t kBf16InputBytes = 4;  // rounded floats
 constexpr RooflineKernels::Burn kBurnBf16 = kBurnF32;
@@ -81,12 +79,7 @@ constexpr KernelTable make_table(const char* name) {
   };
 }
 
-#if defined(MOE_AMX)
-constexpr RooflineKernels::Burn kBurnQuants = kBurnAmxInt8;
-#else
-constexpr RooflineKernels::Burn kBurnQuants = kBurnInt8;
-#endif
-constexpr RooflineKernels make_roofline() { return {read_all, {kBurnF32, kBurnBf16, kBurnQuants}}; }
+constexpr RooflineKernels make_roofline() { return {read_all, {kBurnF32, kBurnBf16, kBurnInt8}}; }
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

@@ -19,7 +19,7 @@ inline __attribute__((always_inline)) void fetch_step(NextBlock& next) {
 // scores[r][32] = q . k for one block, q at rows of ldq.
 inline void score_tiles(const std::byte* keys, NextBlock& next, const std::uint16_t* q, std::int64_t ldq, std::int64_t d_k,
                         int rows, float* scores) {
-  shape_tiles({static_cast<std::uint8_t>(rows), 0, kTileBytes});
+  shape_tiles({static_cast<std::uint8_t>(rows), 0});
   tile_zero<kSums>();
   tile_zero<kSums + 1>();
   const std::int64_t half_bytes = (d_k + 1) / 2 * kTileBytes;
@@ -54,7 +54,7 @@ inline void weigh_tiles(const std::byte* values, NextBlock& next, const std::uin
                         std::int64_t d_v) {
   constexpr std::int64_t kTogether = 4, kPart = 2 * kTogether * kLanes;  // components that are made before they are added
   alignas(64) float made[kTileLines * kPart];
-  shape_tiles({static_cast<std::uint8_t>(rows), 0, kTileBytes});
+  shape_tiles({static_cast<std::uint8_t>(rows), 0});
   tile_load<kInputs>(p, kTileBytes);
   for (std::int64_t begin = 0; begin < d_v; begin += kPart) {
     const std::int64_t end = std::min(d_v, begin + kPart);

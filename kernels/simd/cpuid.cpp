@@ -98,7 +98,6 @@ std::string missing_for_amx() {
   const std::uint32_t features = cpuid(7).d;
   std::string missing = missing_for_avx512vnni();
   note(missing, bit(features, 24), "AMX_TILE");
-  note(missing, bit(features, 25), "AMX_INT8");
   note(missing, bit(features, 22), "AMX_BF16");
   constexpr std::uint32_t kTileStates = 3U << 17;
   note(missing, missing.empty() && (saved_states() & kTileStates) == kTileStates && granted_tiles(), "an operating system that grants tiles");

@@ -34,7 +34,7 @@ struct AmxBf16Kernel {
   static constexpr bool kFewRows = MR <= kHalfRows;
 
   static void run(const MicroArgs& args) {
-    shape_tiles({low_rows(MR), kHigh, kTileBytes});
+    shape_tiles({low_rows(MR), kHigh});
     for_sums([&]<int sums, int half, int t> {
       if (args.first) {
         tile_zero<sums>();
@@ -217,6 +217,30 @@ const Family& bf16_family(WeightType type) {
   }
 }
 
+
+// The peak of this instruction: as many products at once as there are sums.
+inline constexpr std::int64_t kBurnTiles = 4;
+float burn_bf16(std::int64_t iterations) {
+  shape_tiles({kTileLines, kTileLines});
+  alignas(64) float block[kTileLines * kLanes] = {};
+  tile_load<kInputs>(block, kTileBytes);
+  tile_load<kInputs + 1>(block, kTileBytes);
+  tile_load<kWeights>(block, kTileBytes);
+  tile_load<kWeights + 1>(block, kTileBytes);
+  tile_zero<kSums>();
+  tile_zero<kSums + 1>();
+  tile_zero<kSums + 2>();
+  tile_zero<kSums + 3>();
+  for (std::int64_t i = 0; i < iterations; ++i) {
+    tile_dot_bf16<kSums, kInputs, kWeights>();
+    tile_dot_bf16<kSums + 1, kInputs, kWeights + 1>();
+    tile_dot_bf16<kSums + 2, kInputs + 1, kWeights>();
+    tile_dot_bf16<kSums + 3, kInputs + 1, kWeights + 1>();
+  }
+  tile_store<kSums>(block, kTileBytes);
+  end_tiles();
+  return block[0];
+}
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

@@ -174,9 +174,7 @@ constexpr Family kQ4Family = {kInt8Micros<WeightType::q4, QuantForm::nibbles, st
                               unpack_nibbles,
                               kInt8Rows};
 
-#if !defined(MOE_AMX)  // which takes many rows another way
 const Family& int8_family(WeightType type) { return type == WeightType::q8 ? kQ8Family : kQ4Family; }
-#endif
 
 // The peak of dot_quads.
 float burn_int8(std::int64_t iterations) {

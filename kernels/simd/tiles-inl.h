@@ -19,10 +19,9 @@ inline constexpr int kHalfRows = kTileLines;
 // Pairs of bf16 that one instruction takes: inputs, and bytes of a tile of weights.
 inline constexpr std::int64_t kStepInputs = kTileBytes / 2, kStepBytes = kTileBytes * kTileLines;
 
-// Rows of x in the low and in the high half of a panel, and bytes of their inputs that one instruction takes: 64 of bf16
-// or 32 of int8, a group of quants.
+// Rows of x in the low and in the high half of a panel.
 struct TileShape {
-  std::uint8_t low_rows = 0, high_rows = 0, input_bytes = 0;
+  std::uint8_t low_rows = 0, high_rows = 0;
   bool operator==(const TileShape&) const = default;
 };
 
@@ -35,22 +34,10 @@ struct TileConfig {
 static_assert(sizeof(TileConfig) == 64);
 
 inline TileConfig tile_config(const TileShape& shape) {
-  TileConfig config;
-  const auto set = [&](int tile, int rows, int bytes) {
-    if (rows == 0) return;
-    config.rows[tile] = static_cast<std::uint8_t>(rows);
-    config.row_bytes[tile] = static_cast<std::uint16_t>(bytes);
-  };
   // Without high rows there are sums of four tiles of weights.
-  const int high = shape.high_rows == 0 ? shape.low_rows : shape.high_rows;
-  set(kSums, shape.low_rows, kTileBytes);
-  set(kSums + 1, shape.low_rows, kTileBytes);
-  set(kSums + 2, high, kTileBytes);
-  set(kSums + 3, high, kTileBytes);
-  set(kInputs, shape.low_rows, shape.input_bytes);
-  set(kInputs + 1, high, shape.input_bytes);
-  set(kWeights, shape.input_bytes / 4, kTileBytes);
-  set(kWeights + 1, shape.input_bytes / 4, kTileBytes);
+  const std::uint8_t low = shape.low_rows, high = shape.high_rows == 0 ? low : shape.high_rows;
+  TileConfig config = {.rows = {low, low, high, high, low, high, kTileLines, kTileLines}};
+  std::fill_n(config.row_bytes, 8, std::uint16_t{kTileBytes});
   return config;
 }
 
@@ -112,20 +99,6 @@ void tile_dot_bf16() {
   _mm_setcsr(mode);
 }
 
-// sums += x * w of fours of signed bytes.
-template <int sums, int x, int w>
-void tile_dot_int8() {
-  for (int r = 0; r < tile_state.config.rows[sums]; ++r) {
-    for (int n = 0; n < tile_state.config.row_bytes[sums] / 4; ++n) {
-      auto sum = tile_at<std::int32_t, sums>(r, n);
-      for (int k = 0; k < tile_state.config.row_bytes[x]; ++k) {
-        sum += tile_at<std::int8_t, x>(r, k) * tile_at<std::int8_t, w>(k / 4, 4 * n + k % 4);
-      }
-      std::memcpy(tile_state.data[sums][r] + 4 * n, &sum, sizeof sum);
-    }
-  }
-}
-
 #else
 
 inline void load_config(const TileConfig& config) { __asm__ volatile("ldtilecfg %0" : : "m"(config)); }
@@ -146,10 +119,6 @@ inline __attribute__((always_inline)) void tile_store(void* to, std::int64_t str
 template <int sums, int x, int w>
 inline __attribute__((always_inline)) void tile_dot_bf16() {
   __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sums), "i"(x), "i"(w));
-}
-template <int sums, int x, int w>
-inline __attribute__((always_inline)) void tile_dot_int8() {
-  __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sums), "i"(x), "i"(w));
 }
 
 #endif
