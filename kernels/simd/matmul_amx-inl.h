@@ -217,7 +217,6 @@ const Family& bf16_family(WeightType type) {
   }
 }
 
-
 // The peak of this instruction: as many products at once as there are sums.
 inline constexpr std::int64_t kBurnTiles = 4;
 float burn_bf16(std::int64_t iterations) {
