@@ -41,6 +41,19 @@ constexpr std::int64_t kBf16InputBytes = 4;  // rounded floats
 constexpr RooflineKernels::Burn kBurnBf16 = kBurnF32;
 #endif
 
+#if defined(MOE_BF16_DOT) || defined(MOE_AMX)
+const Family& bf16_family(WeightType type) {
+  switch (type) {
+    case WeightType::q8:
+      return kWidenedPairsFamily<WeightType::q8>;
+    case WeightType::q4:
+      return kWidenedPairsFamily<WeightType::q4>;
+    default:
+      return kBf16Family;
+  }
+}
+#endif
+
 const Family& family(WeightType type, Compute compute) {
   if (compute == Compute::int8) return int8_family(type);
 #if defined(MOE_BF16_DOT) || defined(MOE_AMX)

@@ -11,22 +11,6 @@ inline constexpr int kAmxRows = 2 * kHalfRows, kAmxSums = 4 * kHalfRows;
 constexpr int low_rows(int rows) { return std::min(rows, kHalfRows); }
 constexpr int high_rows(int rows) { return rows - low_rows(rows); }
 
-// The microkernels for every number of rows and one, two or (of the low half alone) four tiles.
-template <template <int, int> class Kernel, int MR>
-constexpr Micro amx_four_tiles() {
-  if constexpr (4 * MR <= kAmxSums) {
-    return Kernel<MR, 4>::run;
-  } else {
-    return nullptr;
-  }
-}
-template <template <int, int> class Kernel, int... R>
-constexpr std::array<MicroSet, sizeof...(R)> amx_micro_sets(std::integer_sequence<int, R...>) {
-  return {MicroSet{{Kernel<R + 1, 1>::run, Kernel<R + 1, 2>::run, amx_four_tiles<Kernel, R + 1>(), nullptr}}...};
-}
-template <template <int, int> class Kernel>
-constexpr auto kAmxMicroSets = amx_micro_sets<Kernel>(std::make_integer_sequence<int, kAmxRows>());
-
 template <int MR, int T>
 struct AmxBf16Kernel {
   static constexpr int kHigh = high_rows(MR);
@@ -177,45 +161,32 @@ struct AmxRowKernel {
   }
 };
 
-constexpr auto kAmxBf16MicroSets = [] {
-  auto sets = kAmxMicroSets<AmxBf16Kernel>;
-  sets[0] = {{AmxRowKernel<1>::run, AmxRowKernel<2>::run, AmxRowKernel<4>::run, AmxRowKernel<8>::run}};
-  return sets;
-}();
-constexpr Micros kAmxBf16Micros = {kAmxBf16MicroSets.data(), kAmxRows, kAmxSums};
+template <int T>
+struct AmxBf16Kernel<1, T> : AmxRowKernel<T> {};
+constexpr Micros kAmxMicros = kMicros<AmxBf16Kernel, kAmxRows, kAmxSums>;
 
 // Sums of bf16 stay in registers as long as the rows' inputs and two tiles' weights stay in the second-level cache: loading and
 // storing them there takes longer than their products over 128 inputs.
 inline constexpr std::int64_t kAmxBf16Rows = 256, kAmxBf16Inputs = 8 * kBlockK;
 
-constexpr Family kAmxBf16Family = {.direct = kAmxBf16Micros,
-                                   .unpacked = {},
-                                   .unpacked_bytes = 0,
-                                   .offset = float_offset<WeightType::bf16>,
-                                   .unpack = nullptr,
-                                   .chunk_rows = kAmxBf16Rows,
-                                   .inputs = kAmxBf16Inputs,
-                                   .whole_panels = true,
-                                   .end = end_tiles};
+constexpr Family kBf16Family = {.direct = kAmxMicros,
+                                .unpacked = {},
+                                .unpacked_bytes = 0,
+                                .offset = float_offset<WeightType::bf16>,
+                                .unpack = nullptr,
+                                .chunk_rows = kAmxBf16Rows,
+                                .inputs = kAmxBf16Inputs,
+                                .whole_panels = true,
+                                .end = end_tiles};
 template <WeightType W>
-constexpr Family kAmxWidenedFamily = {.direct = {},
-                                      .unpacked = kAmxBf16Micros,
-                                      .unpacked_bytes = kBlockK * kLanes * 2,
-                                      .offset = quants_block_offset<W>,
-                                      .unpack = widen_pairs<W>,
-                                      .chunk_rows = kAmxBf16Rows,
-                                      .whole_panels = true,
-                                      .end = end_tiles};
-const Family& bf16_family(WeightType type) {
-  switch (type) {
-    case WeightType::q8:
-      return kAmxWidenedFamily<WeightType::q8>;
-    case WeightType::q4:
-      return kAmxWidenedFamily<WeightType::q4>;
-    default:
-      return kAmxBf16Family;
-  }
-}
+constexpr Family kWidenedPairsFamily = {.direct = {},
+                                        .unpacked = kAmxMicros,
+                                        .unpacked_bytes = kBlockK * kLanes * 2,
+                                        .offset = quants_block_offset<W>,
+                                        .unpack = widen_pairs<W>,
+                                        .chunk_rows = kAmxBf16Rows,
+                                        .whole_panels = true,
+                                        .end = end_tiles};
 
 // The peak of this instruction: as many products at once as there are sums.
 inline constexpr std::int64_t kBurnTiles = 4;

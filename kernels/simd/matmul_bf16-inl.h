@@ -66,17 +66,6 @@ template <WeightType W>
 constexpr Family kWidenedPairsFamily = {
     {}, kMicros<Bf16Kernel>, kBlockK* kLanes * 2, quants_block_offset<W>, widen_pairs<W>, kBf16Rows};
 
-const Family& bf16_family(WeightType type) {
-  switch (type) {
-    case WeightType::q8:
-      return kWidenedPairsFamily<WeightType::q8>;
-    case WeightType::q4:
-      return kWidenedPairsFamily<WeightType::q4>;
-    default:
-      return kBf16Family;
-  }
-}
-
 // The peak of this instruction.
 float burn_bf16(std::int64_t iterations) {
   __m512i weights = _mm512_set1_epi32(0x3F803F80), inputs = weights;
