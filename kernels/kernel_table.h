@@ -70,6 +70,13 @@ struct KernelTable {
   // values[k], indices[k]; 0 <= k <= n.
   void (*top_k)(const float* x, std::int64_t n, int k, float* values, std::int32_t* indices);
 
+  // Writes the keys or values of `count` neighbouring slots of one block from `slot` on, `stride` floats from one to the next:
+  // the bytes of store_key and store_value (kernels/kv_block.h).
+  void (*store_keys)(KvType type, std::byte* block, std::int64_t d_k, int slot, int count, const float* keys,
+                     std::ptrdiff_t stride);
+  void (*store_values)(KvType type, std::byte* block, std::int64_t d_v, int slot, int count, const float* values,
+                       std::ptrdiff_t stride);
+
   void (*attention)(const AttentionArgs& args);
 };
 

@@ -1,6 +1,7 @@
 // One block of the KV cache: kKvBlock positions of one (layer, kv head), keys and values apart.
 //
-// The layouts are private to kernels/: others write with store_key and store_value and copy blocks whole.
+// The layouts are private to kernels/: others write with store_key and store_value, or several positions with those of a
+// kernel table, and copy blocks whole.
 //   f32   keys two tiles of 16 positions [2][d_k][16]; values tiles of 16 components [ceil(d_v / 16)][32][16]
 //   bf16  rounded to nearest even; two neighbours in the summed dimension side by side, which is what the
 //   bf16

@@ -135,6 +135,15 @@ float read_all(const float* x, std::int64_t n, ReadPattern) {
   return static_cast<float>(all);
 }
 
+void store_keys(KvType type, std::byte* block, std::int64_t d_k, int slot, int count, const float* keys,
+                std::ptrdiff_t stride) {
+  for (int i = 0; i < count; ++i) store_key(type, block, d_k, slot + i, keys + i * stride);
+}
+void store_values(KvType type, std::byte* block, std::int64_t d_v, int slot, int count, const float* values,
+                  std::ptrdiff_t stride) {
+  for (int i = 0; i < count; ++i) store_value(type, block, d_v, slot + i, values + i * stride);
+}
+
 float burn(std::int64_t iterations) {
   float sums[kLanes];
   for (int lane = 0; lane < kLanes; ++lane) sums[lane] = static_cast<float>(lane);
@@ -166,6 +175,8 @@ constinit const KernelTable kScalarTable = {
     .dot = scalar::dot,
     .log_sum_exp = scalar::log_sum_exp,
     .top_k = scalar::top_k,
+    .store_keys = scalar::store_keys,
+    .store_values = scalar::store_values,
     .attention = scalar::attention,
 };
 

@@ -64,9 +64,9 @@ void Executor::Pass::rotate(const AttentionSpec& a, std::int64_t row, float* x, 
                     rope.interleaved ? kernels::RopeLayout::interleaved : kernels::RopeLayout::half_split);
 }
 
-// One row between projection and scores: norms, clamp, rotation; its key and value go to the cache.
-void Executor::Pass::finish_row(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place,
-                                const Span& span, std::int64_t row, float* in) {
+// Rows between projection and scores: norms, clamp, rotation; their keys and values go to the cache.
+void Executor::Pass::finish_stretch(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place,
+                                    const Stretch& stretch, float* in, std::int64_t width) {
   const auto norm_heads = [&](const NormSpec& spec, const Vector& weight, float* x, std::int32_t heads, std::int32_t dim,
                               bool whole) {
     const std::int32_t parts = whole ? 1 : heads, size = whole ? heads * dim : dim;
@@ -75,34 +75,46 @@ void Executor::Pass::finish_row(const AttentionSpec& a, const AttentionWeights& 
   const auto clamp = [&](float* x, std::int64_t n) {
     for (std::int64_t i = 0; a.clip_qkv > 0 && i < n; ++i) x[i] = std::clamp(x[i], -a.clip_qkv, a.clip_qkv);
   };
+  const auto for_rows = [&](auto f) {
+    for (std::int64_t r = stretch.first_row; r < stretch.first_row + stretch.rows; ++r) f(r, in + r * width);
+  };
   const bool normed = a.qk_norm != AttentionSpec::NormScope::none;
   const bool whole = a.qk_norm == AttentionSpec::NormScope::projection;
-  float* q = in;
-  if (normed) norm_heads(a.q_norm, w.q_norm, q, a.heads, a.key_dim, whole);
-  clamp(q, std::int64_t{a.heads} * a.key_dim);
-  rotate(a, row, q, a.heads, a.key_dim);
+  const std::int64_t q_width = std::int64_t{a.heads} * a.key_dim, k_width = std::int64_t{a.kv_heads} * a.key_dim,
+                     v_width = std::int64_t{a.kv_heads} * a.value_dim;
+  for_rows([&](std::int64_t r, float* q) {
+    if (normed) norm_heads(a.q_norm, w.q_norm, q, a.heads, a.key_dim, whole);
+    clamp(q, q_width);
+    rotate(a, r, q, a.heads, a.key_dim);
+  });
   if (!a.owns_cache()) return;
 
-  float* k = q + std::int64_t{a.heads} * a.key_dim;
-  const KvCache& cache = span.feed->sequence->cache();
-  const auto position = std::int32_t(span.first_position + row - span.first_row);
   // Values first: where they are the raw keys, the keys' norm must not have touched them yet.
-  float* v = a.value_is_key ? k : k + std::int64_t{a.kv_heads} * a.key_dim;
-  for (std::int32_t h = 0; h < a.kv_heads; ++h) {
-    float* value = v + h * a.value_dim;
-    thread_local std::vector<float> copy;
-    if (a.value_is_key) {
-      copy.assign(value, value + a.value_dim);
-      value = copy.data();
-    }
-    if (a.v_norm) ops_.norm(*a.v_norm, {}, value, a.value_dim, value);
-    clamp(value, a.value_dim);
-    cache.store_value(place, position, h, value);
+  float* values = in + stretch.first_row * width + q_width + k_width;
+  std::int64_t value_stride = width;
+  thread_local std::vector<float> copy;
+  if (a.value_is_key) {
+    copy.resize(stretch.rows * v_width);
+    values = copy.data();
+    value_stride = v_width;
   }
-  if (normed) norm_heads(a.k_norm, w.k_norm, k, a.kv_heads, a.key_dim, whole);
-  clamp(k, std::int64_t{a.kv_heads} * a.key_dim);
-  rotate(a, row, k, a.kv_heads, a.key_dim);
-  for (std::int32_t h = 0; h < a.kv_heads; ++h) cache.store_key(place, position, h, k + h * a.key_dim);
+  for_rows([&](std::int64_t r, const float* q) {
+    float* v = values + (r - stretch.first_row) * value_stride;
+    if (a.value_is_key) std::copy_n(q + q_width, v_width, v);
+    if (a.v_norm) norm_heads(*a.v_norm, {}, v, a.kv_heads, a.value_dim, false);
+    clamp(v, v_width);
+  });
+  for_rows([&](std::int64_t r, float* q) {
+    float* k = q + q_width;
+    if (normed) norm_heads(a.k_norm, w.k_norm, k, a.kv_heads, a.key_dim, whole);
+    clamp(k, k_width);
+    rotate(a, r, k, a.kv_heads, a.key_dim);
+  });
+  const float* keys = in + stretch.first_row * width + q_width;
+  for (std::int32_t h = 0; h < a.kv_heads; ++h) {
+    stretch.cache->store_values(ops_.table(), place, stretch.first_position, stretch.rows, h, values + h * a.value_dim, value_stride);
+    stretch.cache->store_keys(ops_.table(), place, stretch.first_position, stretch.rows, h, keys + h * a.key_dim, width);
+  }
 }
 
 void Executor::Pass::grouped_attention(std::int32_t index) {
@@ -111,7 +123,7 @@ void Executor::Pass::grouped_attention(std::int32_t index) {
   const KvLayout::Place& place = kv_layout_.place(index);
   const std::int64_t width = w.in.rows();
   float* in = in_.get(0);
-  ops_.for_rows(rows_, [&](std::int64_t r) { finish_row(a, w, place, spans_[row_span_[r]], r, in + r * width); });
+  ops_.for_rows(std::ssize(stretches_), [&](std::int64_t i) { finish_stretch(a, w, place, stretches_[i], in, width); });
   lap(Component::elementwise);
   count_heads(index);
   // Later layers read this one's keys and values at most: its other rows end here.
@@ -129,6 +141,20 @@ void Executor::Pass::find_kin() {
   std::ranges::stable_sort(kin_, [&](std::int32_t a, std::int32_t b) {
     return std::ranges::lexicographical_compare(blocks(a), blocks(b), std::less<const std::byte*>());
   });
+}
+
+// Cuts the spans where the cache's lines of keys begin.
+void Executor::Pass::find_stretches() {
+  constexpr std::int32_t kMost = kernels::kLanes;
+  stretches_.clear();
+  for (const Span& span : spans_) {
+    for (std::int64_t done = 0; done < span.rows;) {
+      const auto position = std::int32_t(span.first_position + done);
+      const auto rows = std::int32_t(std::min<std::int64_t>(span.rows - done, kMost - position % kMost));
+      stretches_.push_back({&span.feed->sequence->cache(), span.first_row + done, rows, position});
+      done += rows;
+    }
+  }
 }
 
 // Scores and mix of all spans; a task is a kv head, a part of its query heads, and rows of one or several spans.

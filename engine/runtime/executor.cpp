@@ -126,6 +126,7 @@ std::span<const float> Executor::Pass::run(std::span<const Feed> feeds, CostMete
     wanted_ += wanted_rows(feed);
   }
   find_kin();
+  find_stretches();
   embed(feeds);
   angles();
   const std::int32_t cut = spec_.first_layer_without_cache();
@@ -143,10 +144,8 @@ void Executor::Pass::embed(std::span<const Feed> feeds) {
   const std::int64_t hidden = spec_.hidden;
   float* x = x_.get(rows_ * hidden);
   tokens_.resize(rows_);
-  row_span_.resize(rows_);
   for (std::size_t s = 0; s < spans_.size(); ++s) {
     std::ranges::copy(feeds[s].tokens, tokens_.begin() + spans_[s].first_row);
-    std::fill_n(row_span_.begin() + spans_[s].first_row, spans_[s].rows, std::int32_t(s));
     for (CostMeter* meter : {feeds[s].meter, executed_}) {
       if (meter == nullptr) continue;
       meter->costs().tokens += feeds[s].tokens.size();
@@ -335,12 +334,12 @@ void Executor::Pass::keep_wanted_rows(float* more, std::int64_t width) {
         move_row(angles_[i].sin.get(0), from, to, spec_.ropes[i].pairs());
       }
       tokens_[to] = tokens_[from];
-      row_span_[to] = std::int32_t(kept.size() - 1);
     }
   }
   spans_ = std::move(kept);
   rows_ = to;
   find_kin();
+  find_stretches();
 }
 
 std::span<const float> Executor::Pass::head() {

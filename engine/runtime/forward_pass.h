@@ -42,6 +42,12 @@ class Executor::Pass {
     std::int64_t first_row, rows;
     std::int32_t first_position;
   };
+  // Rows of a span whose keys and values fill whole cache lines together, where there are so many.
+  struct Stretch {
+    const KvCache* cache;
+    std::int64_t first_row;
+    std::int32_t rows, first_position;
+  };
 
   // executor.cpp: entry, head, and the order of things
   void embed(std::span<const Feed> feeds);
@@ -67,11 +73,12 @@ class Executor::Pass {
 
   // attention_block.cpp
   void find_kin();
+  void find_stretches();
   void attention(std::int32_t index);
   void project(const LayerSpec& layer, const LayerWeights& w);
   void grouped_attention(std::int32_t index);
-  void finish_row(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place, const Span& span,
-                  std::int64_t row, float* in);
+  void finish_stretch(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place, const Stretch& stretch,
+                      float* in, std::int64_t width);
   void attend(std::int32_t index, const float* q, std::int64_t q_stride, float* out, std::int64_t out_stride);
   void rotate(const AttentionSpec& a, std::int64_t row, float* x, std::int32_t heads, std::int64_t stride) const;
   void count_heads(std::int32_t index);   // what is done with queries, keys and values before they meet
@@ -110,7 +117,7 @@ class Executor::Pass {
   std::vector<Span> spans_;                  // of the rows that still run
   std::int64_t rows_ = 0;
   std::vector<std::int32_t> tokens_;         // [rows], of all rows of the pass
-  std::vector<std::int32_t> row_span_;       // [rows] -> index into spans_
+  std::vector<Stretch> stretches_;           // all rows
   std::vector<std::int32_t> kin_;            // spans in an order that puts those with the same first blocks together
   std::int64_t wanted_ = 0;                  // rows whose logits are asked for
   Buffer x_, norm_, in_, mixed_, branch_, branch2_, latent_, gate_up_, hidden_, logits_, per_layer_, per_layer_in_, late_x_;

@@ -163,18 +163,18 @@ void KvCache::clear() {
   length_ = 0;
 }
 
-void KvCache::store_key(const KvLayout::Place& place, std::int32_t position, std::int32_t head,
-                        const float* key) const {
+void KvCache::store_keys(const kernels::KernelTable& table, const KvLayout::Place& place, std::int32_t position,
+                         std::int32_t count, std::int32_t head, const float* keys, std::int64_t stride) const {
   std::byte* block = tables_[place.group][position / kKvBlockTokens].get();
-  kernels::store_key(layout().type(), block + place.key_offset + head * place.head_stride, place.key_dim,
-                     position % kKvBlockTokens, key);
+  table.store_keys(layout().type(), block + place.key_offset + head * place.head_stride, place.key_dim,
+                   position % kKvBlockTokens, count, keys, stride);
 }
 
-void KvCache::store_value(const KvLayout::Place& place, std::int32_t position, std::int32_t head,
-                          const float* value) const {
+void KvCache::store_values(const kernels::KernelTable& table, const KvLayout::Place& place, std::int32_t position,
+                           std::int32_t count, std::int32_t head, const float* values, std::int64_t stride) const {
   std::byte* block = tables_[place.group][position / kKvBlockTokens].get();
-  kernels::store_value(layout().type(), block + place.value_offset + head * place.head_stride, place.value_dim,
-                       position % kKvBlockTokens, value);
+  table.store_values(layout().type(), block + place.value_offset + head * place.head_stride, place.value_dim,
+                     position % kKvBlockTokens, count, values, stride);
 }
 
 }  // namespace moe

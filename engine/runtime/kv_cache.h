@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "engine/model/spec.h"
-#include "kernels/kv_block.h"
+#include "kernels/kernel_table.h"
 
 namespace moe {
 
@@ -84,9 +84,11 @@ class KvCache {
   // Drops everything.
   void clear();
 
-  // Writes one head's key or value at a prepared position.
-  void store_key(const KvLayout::Place& place, std::int32_t position, std::int32_t head, const float* key) const;
-  void store_value(const KvLayout::Place& place, std::int32_t position, std::int32_t head, const float* value) const;
+  // Writes one head's keys or values at `count` prepared positions of one block, `stride` floats from one to the next.
+  void store_keys(const kernels::KernelTable& table, const KvLayout::Place& place, std::int32_t position, std::int32_t count,
+                  std::int32_t head, const float* keys, std::int64_t stride) const;
+  void store_values(const kernels::KernelTable& table, const KvLayout::Place& place, std::int32_t position, std::int32_t count,
+                    std::int32_t head, const float* values, std::int64_t stride) const;
   // Block starts of a group from block 0 on; freed ones are null.
   std::span<const std::byte* const> blocks(std::int32_t group) const { return starts_[group]; }
   const KvLayout& layout() const { return pool_->layout(); }

@@ -31,17 +31,20 @@ void Executor::Pass::latent_attention(std::int32_t index) {
   const std::int64_t head_dim = place.key_dim;  // kv_rank + rope_dim
   float* latent_q = latent_.get(rows_ * a.heads * head_dim);
   const std::int64_t latent_stride = a.heads * head_dim;
-  ops_.for_rows(rows_, [&](std::int64_t r) {
-    const Span& span = spans_[row_span_[r]];
-    float* kv = in + r * width + first;
-    ops_.norm(a.latent_norm, w.kv_a_norm, kv, a.kv_rank, kv);
-    rotate(a, r, kv + a.kv_rank, 1, a.rope_dim);
-    span.feed->sequence->cache().store_key(place, std::int32_t(span.first_position + r - span.first_row), 0, kv);
-    rotate(a, r, q + r * q_stride + a.nope_dim, a.heads, a.key_dim);
-    for (std::int32_t h = 0; h < a.heads; ++h) {
-      const float* part = q + r * q_stride + std::int64_t{h} * a.key_dim + a.nope_dim;
-      std::copy_n(part, a.rope_dim, latent_q + r * latent_stride + h * head_dim + a.kv_rank);
+  ops_.for_rows(std::ssize(stretches_), [&](std::int64_t i) {
+    const Stretch& stretch = stretches_[i];
+    for (std::int64_t r = stretch.first_row; r < stretch.first_row + stretch.rows; ++r) {
+      float* kv = in + r * width + first;
+      ops_.norm(a.latent_norm, w.kv_a_norm, kv, a.kv_rank, kv);
+      rotate(a, r, kv + a.kv_rank, 1, a.rope_dim);
+      rotate(a, r, q + r * q_stride + a.nope_dim, a.heads, a.key_dim);
+      for (std::int32_t h = 0; h < a.heads; ++h) {
+        const float* part = q + r * q_stride + std::int64_t{h} * a.key_dim + a.nope_dim;
+        std::copy_n(part, a.rope_dim, latent_q + r * latent_stride + h * head_dim + a.kv_rank);
+      }
     }
+    stretch.cache->store_keys(ops_.table(), place, stretch.first_position, stretch.rows, 0, in + stretch.first_row * width + first,
+                              width);
   });
   lap(Component::elementwise);
   ops_.for_tasks(a.heads, [&](std::int64_t h, int) {

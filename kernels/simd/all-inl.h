@@ -8,6 +8,7 @@
 #include "kernels/simd/matmul-inl.h"
 #include "kernels/simd/matmul_f32-inl.h"
 #include "kernels/simd/prepare-inl.h"
+#include "kernels/simd/kv_store-inl.h"
 #include "kernels/simd/attention_panels-inl.h"
 #if defined(MOE_AMX)
 #include "kernels/simd/tiles-inl.h"
@@ -88,6 +89,8 @@ constexpr KernelTable make_table(const char* name) {
       .dot = dot,
       .log_sum_exp = log_sum_exp,
       .top_k = top_k,
+      .store_keys = store_keys,
+      .store_values = store_values,
       .attention = attention,
   };
 }

@@ -70,8 +70,7 @@ inline Slots visible(std::int64_t window, std::int64_t position) {
 
 // Raw dot products of one item and block to scores (in place), -inf where invisible; returns the larger ones of its
 // halves, whose maximum is the item's.
-inline Vec finish_scores(const AttentionArgs& args, int head, std::int64_t position, const Slots& slots,
-                           float* scores) {
+inline Vec finish_scores(const AttentionArgs& args, int head, std::int64_t position, Slots slots, float* scores) {
   Vec s[2] = {mul(load(scores), set1(args.scale)), mul(load(scores + kLanes), set1(args.scale))};
   if (args.softcap > 0.0F) {
     const Vec cap = set1(args.softcap);
@@ -96,20 +95,22 @@ inline Vec finish_scores(const AttentionArgs& args, int head, std::int64_t posit
 
 // Scores of one item to weights in `p`, and its sums: L <- L * alpha + p.
 template <KvType S, typename Weight>
-inline void weigh_scores(const float* scores, const Slots& slots, float most, float alpha,
-                         const float* value_scales, Weight* p, float* sums) {
+inline void weigh_scores(const float* scores, Slots slots, float most, float alpha, const float* value_scales, Weight* p,
+                         float* sums) {
   Vec w[2];
   for (int half = 0; half < 2; ++half) {
     w[half] = exp_bounded(sub(load(scores + half * kLanes), set1(most)));
-    if constexpr (S == KvType::bf16) w[half] = round_bf16(w[half]);
     if (!slots.whole()) {
       w[half] = select(lane_range(slots.begin - half * kLanes, slots.end - half * kLanes), w[half], zero());
     }
+    if constexpr (S == KvType::bf16) w[half] = store_rounded(p + half * kLanes, w[half]);
   }
   store(sums, fma(load(sums), set1(alpha), add(w[0], w[1])));
-  for (int half = 0; half < 2; ++half) {
-    if constexpr (S == KvType::q8) w[half] = mul(w[half], load(value_scales + half * kLanes));
-    store_input(p + half * kLanes, w[half]);
+  if constexpr (S != KvType::bf16) {
+    for (int half = 0; half < 2; ++half) {
+      if constexpr (S == KvType::q8) w[half] = mul(w[half], load(value_scales + half * kLanes));
+      store(p + half * kLanes, w[half]);
+    }
   }
 }
 
@@ -312,6 +313,13 @@ void attend_step(const AttentionArgs& args, Group<S>& group, const Step& step, c
   });
 }
 
+// Rows of queries and outputs lie far from each other: their lines are asked for some rows ahead.
+constexpr std::int64_t kRowsAhead = 2;
+template <int write>
+inline __attribute__((always_inline)) void fetch_row(const float* row, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; i += kLanes) __builtin_prefetch(row + i, write);
+}
+
 template <KvType S>
 void begin_group(const AttentionArgs& args, Group<S>& group) {
   for (int p = 0; p < group.pieces; ++p) {
@@ -320,11 +328,12 @@ void begin_group(const AttentionArgs& args, Group<S>& group) {
     for (std::int64_t row = piece.row_begin; row < piece.row_end; ++row) {
       for (int head = group.head_begin; head < group.head_begin + group.heads; ++head, ++item) {
         const float* from = piece.run->q + row * args.q_row_stride + head * args.q_head_stride;
+        fetch_row<0>(from + kRowsAhead * args.q_row_stride, args.d_k);
         Input<S>* to = group.q + item * group.ldq;
         if constexpr (!std::is_same_v<Input<S>, float>) {
           std::int64_t d = 0;
-          for (; d + kLanes <= args.d_k; d += kLanes) store_input(to + d, load(from + d));
-          if (d < args.d_k) store_input(to + d, load_partial(from + d, args.d_k - d));
+          for (; d + kLanes <= args.d_k; d += kLanes) store_rounded(to + d, load(from + d));
+          if (d < args.d_k) store_rounded(to + d, load_partial(from + d, args.d_k - d));
         } else if constexpr (S == KvType::bf16) {
           map(from, args.d_k, to, [](Vec v) { return round_bf16(v); });
         } else {
@@ -351,9 +360,9 @@ void end_group(const AttentionArgs& args, const Group<S>& group) {
     for (std::int64_t row = piece.row_begin; row < piece.row_end; ++row) {
       for (int head = group.head_begin; head < group.head_begin + group.heads; ++head, ++item) {
         const Vec inverse = set1(1.0F / tree_sum(load(group.sums + item * kLanes)));
-        map(group.o + item * group.d_v, args.d_v,
-            piece.run->out + row * args.out_row_stride + head * args.out_head_stride,
-            [&](Vec v) { return mul(v, inverse); });
+        float* out = piece.run->out + row * args.out_row_stride + head * args.out_head_stride;
+        fetch_row<1>(out + kRowsAhead * args.out_row_stride, args.d_v);
+        map(group.o + item * group.d_v, args.d_v, out, [&](Vec v) { return mul(v, inverse); });
       }
     }
   }

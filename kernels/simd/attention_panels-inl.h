@@ -223,10 +223,12 @@ template <KvType T>
 using Input = float;
 #endif
 
-inline void store_input(float* p, Vec v) { store(p, v); }
-#if defined(MOE_BF16_DOT) || defined(MOE_AMX)
-inline void store_input(std::uint16_t* p, Vec v) { store_bf16(p, v); }
-#endif
+// Stores v rounded to bf16, as floats or as bf16, and returns it.
+inline Vec store_rounded(float* p, Vec v) {
+  const Vec rounded = round_bf16(v);
+  store(p, rounded);
+  return rounded;
+}
 
 // scores[r][32] = q . k for one block, q at rows of ldq.
 template <KvType S, Walk walk, int MR>

@@ -55,10 +55,16 @@ struct PanelRows {
   }
 };
 
-// Calls f with one block of K after the other; a block of one of T tiles takes `bytes`.
+// Calls f with one block of K after the other; a block of one of T tiles takes `bytes`. A single one goes without a copy, whose
+// wide loads would wait for what has just been written.
 template <int T, typename F>
-inline void for_blocks(MicroArgs args, std::int64_t bytes, F f) {
-  for (std::int64_t left = args.count; left > 0; left -= kBlockK) {
+inline void for_blocks(const MicroArgs& given, std::int64_t bytes, F f) {
+  if (given.count <= kBlockK) {
+    if (given.count > 0) f(given);
+    return;
+  }
+  MicroArgs args = given;
+  for (std::int64_t left = given.count; left > 0; left -= kBlockK) {
     args.count = std::min<std::int64_t>(left, kBlockK);
     f(args);
     args.weights += bytes;
@@ -108,7 +114,7 @@ constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums};
 class Cursor {
  public:
   // jumps: at the end of the tile.
-  Cursor(const MicroArgs& args, const std::byte* at, bool jumps)
+  __attribute__((always_inline)) Cursor(const MicroArgs& args, const std::byte* at, bool jumps)
       : at_(at), end_(jumps && args.end != nullptr ? args.end : nowhere()), jump_(args.jump) {
     advance(0);
   }
@@ -135,7 +141,7 @@ template <bool few, int T>
 class Ahead {
  public:
   // `weights`: where the kernel begins, in the first tile, of which it reads about `pitch` bytes at a time.
-  Ahead(const MicroArgs& args, const std::byte* weights, std::int64_t pitch, std::int64_t near = kNearBytes,
+  __attribute__((always_inline)) Ahead(const MicroArgs& args, const std::byte* weights, std::int64_t pitch, std::int64_t near = kNearBytes,
         std::int64_t far = kFarBytes)
       : near_(args, weights + near, true),
         far_(args, args.next_in_order ? args.next : weights + far, !args.next_in_order),
@@ -173,7 +179,7 @@ class Ahead {
 template <bool on, int T>
 class NextWeights {
  public:
-  NextWeights(const MicroArgs& args, std::int64_t steps)
+  __attribute__((always_inline)) NextWeights(const MicroArgs& args, std::int64_t steps)
       : next_(args, args.next, !args.next_in_order),
         step_((args.next_share + steps - 1) / steps),
         stride_(args.next_in_order ? step_ : args.next_stride),

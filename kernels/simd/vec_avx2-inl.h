@@ -150,6 +150,14 @@ inline Vec round_bf16(Vec v) {
   };
   return select(is_nan(v), quiet, {half(v.lo), half(v.hi)});
 }
+// Both rounded to bf16, the bits of `even` in the low and those of `odd` in the high halves of 32-bit lanes.
+inline Vec join_bf16(Vec even, Vec odd) {
+  const Vec low = round_bf16(even), high = round_bf16(odd);
+  const auto half = [](__m256 a, __m256 b) {
+    return _mm256_castsi256_ps(_mm256_or_si256(_mm256_srli_epi32(_mm256_castps_si256(a), 16), _mm256_castps_si256(b)));
+  };
+  return {half(low.lo, high.lo), half(low.hi, high.hi)};
+}
 
 // (a, b) pairs of an interleaved vector: 32 floats at p to 16 a's and 16 b's, and back.
 inline void load_pairs(const float* p, Vec* a, Vec* b) {

@@ -128,17 +128,36 @@ inline Vec round_bf16(Vec v) {
   const __m512i high = _mm512_set1_epi32(static_cast<int>(0xFFFF0000U));
   return select(is_nan(v), quiet, _mm512_castsi512_ps(_mm512_and_si512(up, high)));
 }
+// Both rounded to bf16, the bits of `even` in the low and those of `odd` in the high halves of 32-bit lanes.
+inline Vec join_bf16(Vec even, Vec odd) {
+  const __m512i low = _mm512_srli_epi32(_mm512_castps_si512(round_bf16(even)), 16);
+  return _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_castps_si512(round_bf16(odd))));
+}
 
 #if defined(MOE_BF16_DOT)
 // sum + the products of the bf16 pairs of each 32-bit lane.
 inline Vec dot_bf16(Vec sum, __m512i a, __m512i b) { return _mm512_dpbf16_ps(sum, (__m512bh)a, (__m512bh)b); }
-inline void store_bf16(std::uint16_t* p, Vec v) {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), (__m256i)_mm512_cvtneps_pbh(v));
+inline __m512i widen_u16(__m256i v) {
+#if defined(MOE_EMULATED)
+  // SIMDe has no such instruction on whole vectors.
+  const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)), high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1));
+  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+#else
+  return _mm512_cvtepu16_epi32(v);
+#endif
+}
+// Stores v rounded to bf16 and returns it, widened again. Denormals become zeros.
+inline Vec store_rounded(std::uint16_t* p, Vec v) {
+  const auto bits = (__m256i)_mm512_cvtneps_pbh(v);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), bits);
+  return _mm512_castsi512_ps(_mm512_slli_epi32(widen_u16(bits), 16));
 }
 #elif defined(MOE_AMX)
-inline void store_bf16(std::uint16_t* p, Vec v) {
-  const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(round_bf16(v)), 16);
+inline Vec store_rounded(std::uint16_t* p, Vec v) {
+  const Vec rounded = round_bf16(v);
+  const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(rounded), 16);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(bits));
+  return rounded;
 }
 #endif
 

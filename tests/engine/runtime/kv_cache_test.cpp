@@ -71,14 +71,14 @@ TEST(KvCache, AForkSharesUntilItWrites) {
   const KvLayout::Place& place = f.layout.place(0);
   a.prepare(33);
   const std::vector<float> first{1, 2, 3, 4}, second{5, 6, 7, 8}, third{9, 10, 11, 12};
-  a.store_key(place, 31, 1, first.data());
-  a.store_key(place, 32, 1, second.data());
+  a.store_keys(kernels::select_kernels(), place, 31, 1, 1, first.data(), 4);
+  a.store_keys(kernels::select_kernels(), place, 32, 1, 1, second.data(), 4);
   a.commit(33);
   const std::size_t before = f.pool->bytes_in_use();
   KvCache b = a;
   EXPECT_EQ(f.pool->bytes_in_use(), before) << "a fork costs nothing";
   b.prepare(1);
-  b.store_key(place, 33, 1, third.data());
+  b.store_keys(kernels::select_kernels(), place, 33, 1, 1, third.data(), 4);
   b.commit(1);
   EXPECT_EQ(a.blocks(0)[0], b.blocks(0)[0]) << "whole blocks stay shared";
   EXPECT_NE(a.blocks(0)[1], b.blocks(0)[1]) << "the block that was written is a copy";
