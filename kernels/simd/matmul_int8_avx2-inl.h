@@ -3,7 +3,7 @@
 // VPMADDUBSW saturates its sums of two products at 16 bits. Quants of q8 go in as magnitudes, with their
 // signs moved to the inputs: 2 * 127 * 127 fits. Those of q4 are unsigned below 16, so that even all eight
 // pairs of a group fit, 8 * 2 * 15 * 127, and are added up in 16 bits; the group's start then takes their
-// offset out.
+// offset out. For many rows quants of q8 are cut into two such halves.
 
 namespace moe::kernels::avx2 {
 namespace {
@@ -94,6 +94,77 @@ struct Q8Kernels {
   };
 };
 
+// For many rows, quants of q8 are cut into their low and high nibbles: unsigned and small enough to be added up in 16 bits, two
+// operations for each where moving signs and widening takes three. [half of the lanes][quad][low, high][32 bytes]
+constexpr std::int64_t kPlanesBytes = 2 * group_bytes(WeightType::q8);
+constexpr std::int64_t planes_offset(std::int64_t group) {
+  return group / 2 * (kPairScaleBytes + 2 * kPlanesBytes) + kPairScaleBytes + group % 2 * kPlanesBytes;
+}
+
+void unpack_planes(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count, std::byte* out) {
+  const std::byte* stored = w.tile(tile) + quants_block_offset<WeightType::q8>(k);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  for (std::int64_t group = 0; group < quant_groups(count); ++group) {
+    const std::byte* from = stored + quants_offset(WeightType::q8, group);
+    auto* to = reinterpret_cast<__m256i*>(out + planes_offset(group));
+    for (int half = 0; half < 2; ++half) {
+      MOE_UNROLL
+      for (int quad = 0; quad < 8; ++quad, to += 2) {
+        const __m256i both = load_bytes(from + quad * 4 * kLanes + half * 32);
+        _mm256_storeu_si256(to, _mm256_and_si256(both, nibble));
+        _mm256_storeu_si256(to + 1, _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble));
+      }
+    }
+  }
+}
+
+// Half of the lanes of a tile and one group: the sums of each row's low and high nibbles.
+template <int MR>
+inline __attribute__((always_inline)) void sum_planes(const std::byte* planes, const std::byte* x, __m256i (&low)[MR],
+                                                      __m256i (&high)[MR]) {
+  MOE_UNROLL
+  for (int r = 0; r < MR; ++r) low[r] = high[r] = _mm256_setzero_si256();
+  MOE_UNROLL
+  for (int quad = 0; quad < 8; ++quad) {
+    __m256i w_low = load_bytes(planes + quad * 64), w_high = load_bytes(planes + quad * 64 + 32);
+    keep_bytes(w_low);
+    keep_bytes(w_high);
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      __m256i input = broadcast_quad(x + r * kBlockK + quad * 4);
+      keep_bytes(input);
+      low[r] = _mm256_add_epi16(low[r], _mm256_maddubs_epi16(w_low, input));
+      high[r] = _mm256_add_epi16(high[r], _mm256_maddubs_epi16(w_high, input));
+      keep_bytes(low[r]);
+      keep_bytes(high[r]);
+    }
+  }
+}
+
+template <int MR, int T>
+struct PlanesKernel {
+  static void run(const MicroArgs& given) {
+    const MicroArgs args = given;  // a copy, which no store can be thought to change
+    if (args.first) clear_sums<MR, T>(args);
+    for_groups<MR, T, kPlanesBytes, float>(args, [&](const std::byte* planes, const float* scales, const std::byte* x,
+                                                     const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>&) {
+      for (int t = 0; t < T; ++t) {
+        for (int half = 0; half < 2; ++half) {
+          __m256i low[MR], high[MR];
+          sum_planes<MR>(planes + t * args.tile_stride + half * kPlanesBytes / 2, x, low, high);
+          MOE_UNROLL
+          for (int r = 0; r < MR; ++r) {
+            const __m256i quads = _mm256_add_epi32(pairs_to_quads(low[r]), _mm256_madd_epi16(high[r], _mm256_set1_epi16(16)));
+            add_group(args.sums + (r * T + t) * kLanes + half * 8,
+                      _mm256_add_epi32(_mm256_set1_epi32(inputs[r].start_q8[g]), quads), scales + t * args.scale_stride + half * 8,
+                      inputs[r], g);
+          }
+        }
+      }
+    });
+  }
+};
+
 // All lanes of a tile and one group of q4, as nibbles of quads j and j + 4 or as bytes; fetch as above.
 template <int MR, bool nibbles, typename Fetch>
 inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR], __m256i (&high)[MR], Fetch fetch) {
@@ -173,10 +244,10 @@ void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, st
 
 constexpr std::int64_t kInt8Rows = 240;
 constexpr Family kQ8Family = {kMicros<Q8Kernels<std::uint16_t>::Kernel, 8, 8>,
-                              kMicros<Q8Kernels<float>::Kernel, 8, 8>,
-                              0,
+                              kMicros<PlanesKernel, 6, 6>,
+                              planes_offset(kBlockK / kQuantGroup) - kPairScaleBytes,
                               quants_block_offset<WeightType::q8>,
-                              nullptr,
+                              unpack_planes,
                               kInt8Rows};
 constexpr Family kQ4Family = {kMicros<Q4Kernels<true, std::uint16_t>::Kernel, 6, 6>,
                               kMicros<Q4Kernels<false, float>::Kernel, 6, 6>,
