@@ -55,12 +55,6 @@ struct Group {
   }
 };
 
-// Slots of one block that an item sees.
-struct Slots {
-  int begin, end;
-  bool whole() const { return begin == 0 && end == kKvBlock; }
-};
-
 // Of an item that sees something of the block, at `position` counted from the block's start.
 inline Slots visible(std::int64_t window, std::int64_t position) {
   const int end = position + 1 < kKvBlock ? static_cast<int>(position) + 1 : kKvBlock;
@@ -204,9 +198,7 @@ void attend_panel(const AttentionArgs& args, Group<S>& group, Block& block, int 
     if (std::all_of(slots, slots + count, [](const Slots& of) { return of.whole(); })) {
       return weigh_tiles(block.values, block.next, p, alpha, count, o, group.d_v);
     }
-    int begins[kRows], ends[kRows];
-    for (int i = 0; i < count; ++i) begins[i] = slots[i].begin, ends[i] = slots[i].end;
-    return weigh_some(block.values, block.next, p, alpha, begins, ends, count, o, group.d_v);
+    return weigh_some(block.values, block.next, p, alpha, slots, count, o, group.d_v);
   }
 #endif
   if constexpr (!kByTiles<V>) weigh_values<V, walk>(block.values, block.next, p, alpha, slots, count, o, group.d_v);

@@ -106,14 +106,16 @@ inline bool all_finite(const std::byte* values, std::int64_t d_v) {
 
 // The same for items that see but some of a block's slots. What nobody sees may be anything, and is left out. What some see
 // counts as zero times itself for the others, which is nothing as long as it is finite.
-inline void weigh_some(const std::byte* values, NextBlock& next, const std::uint16_t* p, const float* alpha, const int* begins,
-                       const int* ends, int rows, float* o, std::int64_t d_v) {
+inline void weigh_some(const std::byte* values, NextBlock& next, const std::uint16_t* p, const float* alpha, const Slots* slots,
+                       int rows, float* o, std::int64_t d_v) {
   static thread_local Scratch scratch;
   auto* copy = reinterpret_cast<std::byte*>(scratch.floats(d_v / kLanes * kStepBytes / 4));
-  copy_values(values, d_v, *std::min_element(begins, begins + rows), *std::max_element(ends, ends + rows), copy);
+  Slots seen = slots[0];  // by any of them
+  for (int r = 1; r < rows; ++r) seen = {std::min(seen.begin, slots[r].begin), std::max(seen.end, slots[r].end)};
+  copy_values(values, d_v, seen.begin, seen.end, copy);
   if (all_finite(copy, d_v)) return weigh_tiles(copy, next, p, alpha, rows, o, d_v);
   for (int r = 0; r < rows; ++r) {
-    copy_values(values, d_v, begins[r], ends[r], copy);
+    copy_values(values, d_v, slots[r].begin, slots[r].end, copy);
     weigh_tiles(copy, next, p + r * kKvBlock, alpha + r, 1, o + r * d_v, d_v);
     next.stop();
   }

@@ -36,6 +36,12 @@ struct Stored<KvType::q8> {
   }
 };
 
+// Slots of one block that an item sees.
+struct Slots {
+  int begin, end;
+  bool whole() const { return begin == 0 && end == kKvBlock; }
+};
+
 // Tiles a panel of MR rows takes at once: a power of two.
 constexpr int panel_tiles(int rows, int most) {
   int tiles = 1;
