@@ -110,7 +110,8 @@ constexpr auto kMicroSets = micro_sets<Kernel, sums>(std::make_integer_sequence<
 template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs>
 constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums};
 
-// A place in a tile's weights that is ahead of the kernel: behind the tile's end comes the tile that is T tiles on.
+// A place in a tile's weights that is ahead of the kernel: behind the tile's end comes the tile that is T tiles on. Its constructor
+// and those of its users are always inline: a call that takes the arguments' address would keep a kernel's copy of them in memory.
 class Cursor {
  public:
   // jumps: at the end of the tile.
@@ -141,8 +142,8 @@ template <bool few, int T>
 class Ahead {
  public:
   // `weights`: where the kernel begins, in the first tile, of which it reads about `pitch` bytes at a time.
-  __attribute__((always_inline)) Ahead(const MicroArgs& args, const std::byte* weights, std::int64_t pitch, std::int64_t near = kNearBytes,
-        std::int64_t far = kFarBytes)
+  __attribute__((always_inline)) Ahead(const MicroArgs& args, const std::byte* weights, std::int64_t pitch,
+                                       std::int64_t near = kNearBytes, std::int64_t far = kFarBytes)
       : near_(args, weights + near, true),
         far_(args, args.next_in_order ? args.next : weights + far, !args.next_in_order),
         stride_(args.tile_stride),

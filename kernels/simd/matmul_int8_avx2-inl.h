@@ -64,34 +64,31 @@ inline const float* widened(const std::uint16_t* scales, float* room) {
 }
 inline const float* widened(const float* scales, float*) { return scales; }
 
-template <typename Scale>
-struct Q8Kernels {
-  template <int MR, int T>
-  struct Kernel {
-    static void run(const MicroArgs& given) {
-      const MicroArgs args = given;  // a copy, which no store can be thought to change
-      if (args.first) clear_sums<MR, T>(args);
-      for_groups<MR, T, group_bytes(WeightType::q8), Scale>(
-          args, [&](const std::byte* weights, const Scale* stored, const std::byte* x,
-                    const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>& ahead) {
-            for (int t = 0; t < T; ++t) {
-              alignas(32) float room[kLanes];
-              const float* scales = widened(stored + t * args.scale_stride, room);
-              for (int half = 0; half < 2; ++half) {
-                __m256i quads[MR];
-                sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads, [&](int quad) __attribute__((always_inline)) {
-                  if (quad % 2 == 0) ahead.fetch(t, (half * 4 + quad / 2) * 64);
-                });
-                MOE_UNROLL
-                for (int r = 0; r < MR; ++r) {
-                  add_group(args.sums + (r * T + t) * kLanes + half * 8, quads[r], scales + half * 8, inputs[r],
-                            g);
-                }
+template <int MR, int T>
+struct Q8Kernel {
+  static void run(const MicroArgs& given) {
+    const MicroArgs args = given;  // a copy, which no store can be thought to change
+    if (args.first) clear_sums<MR, T>(args);
+    for_groups<MR, T, group_bytes(WeightType::q8), std::uint16_t>(
+        args, [&](const std::byte* weights, const std::uint16_t* stored, const std::byte* x,
+                  const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>& ahead) {
+          for (int t = 0; t < T; ++t) {
+            alignas(32) float room[kLanes];
+            const float* scales = widened(stored + t * args.scale_stride, room);
+            for (int half = 0; half < 2; ++half) {
+              __m256i quads[MR];
+              sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads, [&](int quad) __attribute__((always_inline)) {
+                if (quad % 2 == 0) ahead.fetch(t, (half * 4 + quad / 2) * 64);
+              });
+              MOE_UNROLL
+              for (int r = 0; r < MR; ++r) {
+                add_group(args.sums + (r * T + t) * kLanes + half * 8, quads[r], scales + half * 8, inputs[r],
+                          g);
               }
             }
-          });
-    }
-  };
+          }
+        });
+  }
 };
 
 // For many rows, quants of q8 are cut into their low and high nibbles: unsigned and small enough to be added up in 16 bits, two
@@ -117,53 +114,6 @@ void unpack_planes(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std
     }
   }
 }
-
-// Half of the lanes of a tile and one group: the sums of each row's low and high nibbles.
-template <int MR>
-inline __attribute__((always_inline)) void sum_planes(const std::byte* planes, const std::byte* x, __m256i (&low)[MR],
-                                                      __m256i (&high)[MR]) {
-  MOE_UNROLL
-  for (int r = 0; r < MR; ++r) low[r] = high[r] = _mm256_setzero_si256();
-  MOE_UNROLL
-  for (int quad = 0; quad < 8; ++quad) {
-    __m256i w_low = load_bytes(planes + quad * 64), w_high = load_bytes(planes + quad * 64 + 32);
-    keep_bytes(w_low);
-    keep_bytes(w_high);
-    MOE_UNROLL
-    for (int r = 0; r < MR; ++r) {
-      __m256i input = broadcast_quad(x + r * kBlockK + quad * 4);
-      keep_bytes(input);
-      low[r] = _mm256_add_epi16(low[r], _mm256_maddubs_epi16(w_low, input));
-      high[r] = _mm256_add_epi16(high[r], _mm256_maddubs_epi16(w_high, input));
-      keep_bytes(low[r]);
-      keep_bytes(high[r]);
-    }
-  }
-}
-
-template <int MR, int T>
-struct PlanesKernel {
-  static void run(const MicroArgs& given) {
-    const MicroArgs args = given;  // a copy, which no store can be thought to change
-    if (args.first) clear_sums<MR, T>(args);
-    for_groups<MR, T, kPlanesBytes, float>(args, [&](const std::byte* planes, const float* scales, const std::byte* x,
-                                                     const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>&) {
-      for (int t = 0; t < T; ++t) {
-        for (int half = 0; half < 2; ++half) {
-          __m256i low[MR], high[MR];
-          sum_planes<MR>(planes + t * args.tile_stride + half * kPlanesBytes / 2, x, low, high);
-          MOE_UNROLL
-          for (int r = 0; r < MR; ++r) {
-            const __m256i quads = _mm256_add_epi32(pairs_to_quads(low[r]), _mm256_madd_epi16(high[r], _mm256_set1_epi16(16)));
-            add_group(args.sums + (r * T + t) * kLanes + half * 8,
-                      _mm256_add_epi32(_mm256_set1_epi32(inputs[r].start_q8[g]), quads), scales + t * args.scale_stride + half * 8,
-                      inputs[r], g);
-          }
-        }
-      }
-    });
-  }
-};
 
 // All lanes of a tile and one group of q4, as nibbles of quads j and j + 4 or as bytes; fetch as above.
 template <int MR, bool nibbles, typename Fetch>
@@ -192,6 +142,31 @@ inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR
     }
   }
 }
+
+// The planes of half the lanes lie as all lanes of q4 in bytes do: the low one as their first half, the high one as the second.
+template <int MR, int T>
+struct PlanesKernel {
+  static void run(const MicroArgs& given) {
+    const MicroArgs args = given;  // a copy, which no store can be thought to change
+    if (args.first) clear_sums<MR, T>(args);
+    for_groups<MR, T, kPlanesBytes, float>(args, [&](const std::byte* planes, const float* scales, const std::byte* x,
+                                                     const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>&) {
+      for (int t = 0; t < T; ++t) {
+        for (int half = 0; half < 2; ++half) {
+          __m256i low[MR], high[MR];
+          sum_q4<MR, false>(planes + t * args.tile_stride + half * kPlanesBytes / 2, x, low, high, [](int) {});
+          MOE_UNROLL
+          for (int r = 0; r < MR; ++r) {
+            const __m256i quads = _mm256_add_epi32(pairs_to_quads(low[r]), _mm256_madd_epi16(high[r], _mm256_set1_epi16(16)));
+            add_group(args.sums + (r * T + t) * kLanes + half * 8,
+                      _mm256_add_epi32(_mm256_set1_epi32(inputs[r].start_q8[g]), quads), scales + t * args.scale_stride + half * 8,
+                      inputs[r], g);
+          }
+        }
+      }
+    });
+  }
+};
 
 template <bool nibbles, typename Scale>
 struct Q4Kernels {
@@ -243,7 +218,7 @@ void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, st
 }
 
 constexpr std::int64_t kInt8Rows = 240;
-constexpr Family kQ8Family = {kMicros<Q8Kernels<std::uint16_t>::Kernel, 8, 8>,
+constexpr Family kQ8Family = {kMicros<Q8Kernel, 8, 8>,
                               kMicros<PlanesKernel, 6, 6>,
                               planes_offset(kBlockK / kQuantGroup) - kPairScaleBytes,
                               quants_block_offset<WeightType::q8>,
