@@ -89,12 +89,19 @@ struct Int8Kernels {
           MOE_KEEP_ZMM(quads[t][r]);
         }
       }
+      const std::byte* tile[T];
+      MOE_UNROLL
+      for (int t = 0; t < T; ++t) {
+        tile[t] = weights + t * args.tile_stride;
+        // Else the compiler keeps an offset for each tile and quad, on the stack.
+        __asm__("" : "+r"(tile[t]));
+      }
       MOE_UNROLL
       for (int quad = 0; quad < 8; ++quad) {
         __m512i w[T];
         MOE_UNROLL
         for (int t = 0; t < T; ++t) {
-          w[t] = load_quad<form>(weights + t * args.tile_stride, quad);
+          w[t] = load_quad<form>(tile[t], quad);
           if (form == QuantForm::bytes || quad < 4) ahead.fetch(t, quad * 64);
           MOE_KEEP_ZMM(w[t]);
         }
