@@ -55,14 +55,11 @@ struct PanelRows {
   }
 };
 
-// Calls f with one block of K after the other; a block of one of T tiles takes `bytes`. A single one goes without a copy, whose
-// wide loads would wait for what has just been written.
+// Calls f with one block of K after the other, of which there is one at least; a block of one of T tiles takes `bytes`. A single
+// one goes without a copy, whose wide loads would wait for what has just been written.
 template <int T, typename F>
 inline void for_blocks(const MicroArgs& given, std::int64_t bytes, F f) {
-  if (given.count <= kBlockK) {
-    if (given.count > 0) f(given);
-    return;
-  }
+  if (given.count <= kBlockK) return f(given);
   MicroArgs args = given;
   for (std::int64_t left = given.count; left > 0; left -= kBlockK) {
     args.count = std::min<std::int64_t>(left, kBlockK);

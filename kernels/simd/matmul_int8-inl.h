@@ -7,20 +7,26 @@
 namespace moe::kernels::MOE_SIMD {
 namespace {
 
-// sums[lane] += the four products of unsigned bytes of w and signed bytes of x.
-#if defined(MOE_DPBUSD)
-inline __m512i dot_quads(__m512i sums, __m512i w, __m512i x) { return _mm512_dpbusd_epi32(sums, w, x); }
-#else
-// Without dot instructions: nibbles of w, lest pairs overflow 16 bits.
-inline __m512i dot_quads(__m512i sums, __m512i w, __m512i x) {
-  const __m512i nibble = _mm512_set1_epi8(15);
-  const __m512i low = _mm512_maddubs_epi16(_mm512_and_si512(w, nibble), x);
-  const __m512i high = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w, 4), nibble), x);
-  const __m512i quads = _mm512_add_epi32(_mm512_madd_epi16(low, _mm512_set1_epi16(1)),
-                                         _mm512_madd_epi16(high, _mm512_set1_epi16(16)));
-  return _mm512_add_epi32(sums, quads);
+#if !defined(MOE_DPBUSD)
+// sums[lane] += factor * the four products, of unsigned bytes of w up to 127 and signed bytes of x.
+inline __m512i add_quads(__m512i sums, __m512i w, __m512i x, short factor) {
+  return _mm512_add_epi32(sums, _mm512_madd_epi16(_mm512_maddubs_epi16(w, x), _mm512_set1_epi16(factor)));
 }
 #endif
+
+// sums[lane] += the four products of unsigned bytes of w, stored quants of type W, and signed bytes of x.
+template <WeightType W>
+inline __m512i dot_quads(__m512i sums, __m512i w, __m512i x) {
+#if defined(MOE_DPBUSD)
+  return _mm512_dpbusd_epi32(sums, w, x);
+#else
+  if constexpr (W == WeightType::q4) return add_quads(sums, w, x, 1);
+  // Nibbles of w, lest pairs overflow 16 bits.
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const __m512i low = add_quads(sums, _mm512_and_si512(w, nibble), x, 1);
+  return add_quads(low, _mm512_and_si512(_mm512_srli_epi16(w, 4), nibble), x, 16);
+#endif
+}
 
 // Quads of a group: as bytes, or as nibbles of quads j and j + 4.
 enum class QuantForm { bytes, nibbles };
@@ -113,7 +119,7 @@ struct Int8Kernels {
           if constexpr (T > 1) MOE_KEEP_ZMM(input);
           MOE_UNROLL
           for (int t = 0; t < T; ++t) {
-            quads[t][r] = dot_quads(quads[t][r], w[t], input);
+            quads[t][r] = dot_quads<W>(quads[t][r], w[t], input);
             MOE_KEEP_ZMM(quads[t][r]);
           }
         }
@@ -183,7 +189,7 @@ constexpr Family kQ4Family = {kInt8Micros<WeightType::q4, QuantForm::nibbles, st
 
 const Family& int8_family(WeightType type) { return type == WeightType::q8 ? kQ8Family : kQ4Family; }
 
-// The peak of dot_quads.
+// The peak of dot_quads, where quants need not be cut.
 float burn_int8(std::int64_t iterations) {
   __m512i weights = _mm512_set1_epi8(5), inputs = _mm512_set1_epi8(3);
   __m512i sums[kChains];
@@ -192,7 +198,8 @@ float burn_int8(std::int64_t iterations) {
   for (std::int64_t i = 0; i < iterations; ++i) {
     MOE_UNROLL
     for (int c = 0; c < kChains; ++c) {
-      sums[c] = dot_quads(sums[c], weights, inputs);
+      MOE_KEEP_ZMM(inputs);  // they may have changed
+      sums[c] = dot_quads<WeightType::q4>(sums[c], weights, inputs);
       MOE_KEEP_ZMM(sums[c]);
     }
   }
