@@ -35,9 +35,9 @@ void Executor::Pass::attention(std::int32_t index) {
   }
   if (rows_ == 0) return;
   const AttentionSpec& a = layer.attention;
-  float* branch = branch_or_residual(!layer.post_attention_norm);
+  const Rows branch = branch_or_residual(!layer.post_attention_norm);
   const Rows mixed = spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim);
-  ops_.matmul(w.attention.out, mixed.data, mixed.stride, rows_, branch, spec_.hidden, into(branch, w.attention.out_bias));
+  ops_.matmul(w.attention.out, mixed.data, mixed.stride, rows_, branch.data, branch.stride, into(branch, w.attention.out_bias));
   tally_matrix(Component::attn_proj, w.attention.out, a.o_bias);
   count_scores(index);
   residual(layer.post_attention_norm, w.post_attention_norm, branch);
@@ -45,12 +45,10 @@ void Executor::Pass::attention(std::int32_t index) {
 
 // in = W_in norm(x): [rows, q | k | v] or the latent counterparts.
 void Executor::Pass::project(const LayerSpec& layer, const LayerWeights& w) {
-  const std::int64_t hidden = spec_.hidden;
-  const Rows x = residual_stream(), normed = spread(norm_, rows_, hidden);
-  ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(layer.input_norm, w.input_norm, x[r], hidden, normed[r]); });
-  tally_norm(layer.input_norm, hidden);
-  const std::int64_t width = w.attention.in.rows();
-  ops_.matmul(w.attention.in, normed.data, normed.stride, rows_, in_.get(rows_ * width), width, with_bias(w.attention.in_bias));
+  const Rows x = residual_stream(), normed = spread(norm_, rows_, spec_.hidden);
+  norm_rows(layer.input_norm, w.input_norm, x, normed);
+  const Rows in = spread(in_, rows_, w.attention.in.rows());
+  ops_.matmul(w.attention.in, normed.data, normed.stride, rows_, in.data, in.stride, with_bias(w.attention.in_bias));
   tally_matrix(Component::attn_proj, w.attention.in);
 }
 
@@ -66,7 +64,7 @@ void Executor::Pass::rotate(const AttentionSpec& a, std::int64_t row, float* x, 
 
 // Rows between projection and scores: norms, clamp, rotation; their keys and values go to the cache.
 void Executor::Pass::finish_stretch(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place,
-                                    const Stretch& stretch, float* in, std::int64_t width) {
+                                    const Stretch& stretch, const Rows& in) {
   const auto norm_heads = [&](const NormSpec& spec, const Vector& weight, float* x, std::int32_t heads, std::int32_t dim,
                               bool whole) {
     const std::int32_t parts = whole ? 1 : heads, size = whole ? heads * dim : dim;
@@ -76,7 +74,7 @@ void Executor::Pass::finish_stretch(const AttentionSpec& a, const AttentionWeigh
     for (std::int64_t i = 0; a.clip_qkv > 0 && i < n; ++i) x[i] = std::clamp(x[i], -a.clip_qkv, a.clip_qkv);
   };
   const auto for_rows = [&](auto f) {
-    for (std::int64_t r = stretch.first_row; r < stretch.first_row + stretch.rows; ++r) f(r, in + r * width);
+    for (std::int64_t r = stretch.first_row; r < stretch.first_row + stretch.rows; ++r) f(r, in[r]);
   };
   const bool normed = a.qk_norm != AttentionSpec::NormScope::none;
   const bool whole = a.qk_norm == AttentionSpec::NormScope::projection;
@@ -90,8 +88,8 @@ void Executor::Pass::finish_stretch(const AttentionSpec& a, const AttentionWeigh
   if (!a.owns_cache()) return;
 
   // Values first: where they are the raw keys, the keys' norm must not have touched them yet.
-  float* values = in + stretch.first_row * width + q_width + k_width;
-  std::int64_t value_stride = width;
+  float* values = in[stretch.first_row] + q_width + k_width;
+  std::int64_t value_stride = in.stride;
   thread_local std::vector<float> copy;
   if (a.value_is_key) {
     copy.resize(stretch.rows * v_width);
@@ -110,10 +108,10 @@ void Executor::Pass::finish_stretch(const AttentionSpec& a, const AttentionWeigh
     clamp(k, k_width);
     rotate(a, r, k, a.kv_heads, a.key_dim);
   });
-  const float* keys = in + stretch.first_row * width + q_width;
+  const float* keys = in[stretch.first_row] + q_width;
   for (std::int32_t h = 0; h < a.kv_heads; ++h) {
     stretch.cache->store_values(ops_.table(), place, stretch.first_position, stretch.rows, h, values + h * a.value_dim, value_stride);
-    stretch.cache->store_keys(ops_.table(), place, stretch.first_position, stretch.rows, h, keys + h * a.key_dim, width);
+    stretch.cache->store_keys(ops_.table(), place, stretch.first_position, stretch.rows, h, keys + h * a.key_dim, in.stride);
   }
 }
 
@@ -121,30 +119,26 @@ void Executor::Pass::grouped_attention(std::int32_t index) {
   const AttentionSpec& a = spec_.layers[index].attention;
   const AttentionWeights& w = model_.layers[index].attention;
   const KvLayout::Place& place = kv_layout_.place(index);
-  const std::int64_t width = w.in.rows();
-  float* in = in_.get(0);
-  ops_.for_rows(std::ssize(stretches_), [&](std::int64_t i) { finish_stretch(a, w, place, stretches_[i], in, width); });
+  const Rows in = spread(in_, rows_, w.in.rows());
+  ops_.for_rows(std::ssize(stretches_), [&](std::int64_t i) { finish_stretch(a, w, place, stretches_[i], in); });
   lap(Component::elementwise);
   count_heads(index);
   // Later layers read this one's keys and values at most: its other rows end here.
-  if (fast_prefill_ && index + 1 == spec_.first_layer_without_cache()) keep_wanted_rows(in, width);
-  const Rows mixed = spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim);
-  attend(index, in, width, mixed.data, mixed.stride);
+  if (fast_prefill_ && index + 1 == spec_.first_layer_without_cache()) keep_wanted_rows(in, w.in.rows());
+  attend(index, in, spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim));
 }
 
-// Sorts the spans by the blocks they hold: sequences that share a prefix become neighbours.
-void Executor::Pass::find_kin() {
+// Sorts the spans by the blocks they hold, so that sequences that share a prefix become neighbours, and cuts them where the
+// cache's lines of keys begin.
+void Executor::Pass::sort_spans() {
   kin_.resize(spans_.size());
   std::iota(kin_.begin(), kin_.end(), 0);
   const auto blocks = [&](std::int32_t span) { return spans_[span].feed->sequence->cache().blocks(0); };
-  if (spans_.size() < 2 || kv_layout_.groups().empty()) return;
-  std::ranges::stable_sort(kin_, [&](std::int32_t a, std::int32_t b) {
-    return std::ranges::lexicographical_compare(blocks(a), blocks(b), std::less<const std::byte*>());
-  });
-}
-
-// Cuts the spans where the cache's lines of keys begin.
-void Executor::Pass::find_stretches() {
+  if (spans_.size() > 1 && !kv_layout_.groups().empty()) {
+    std::ranges::stable_sort(kin_, [&](std::int32_t a, std::int32_t b) {
+      return std::ranges::lexicographical_compare(blocks(a), blocks(b), std::less<const std::byte*>());
+    });
+  }
   constexpr std::int32_t kMost = kernels::kLanes;
   stretches_.clear();
   for (const Span& span : spans_) {
@@ -158,8 +152,7 @@ void Executor::Pass::find_stretches() {
 }
 
 // Scores and mix of all spans; a task is a kv head, a part of its query heads, and rows of one or several spans.
-void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_stride, float* out,
-                            std::int64_t out_stride) {
+void Executor::Pass::attend(std::int32_t index, const Rows& q, const Rows& out) {
   const AttentionSpec& a = spec_.layers[index].attention;
   const AttentionWeights& w = model_.layers[index].attention;
   const KvLayout::Place& place = kv_layout_.place(index);
@@ -189,7 +182,7 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
         run_groups_.push_back({runs_.size(), 0, 0});
         joined = 0;
       }
-      runs_.push_back({q + row * q_stride, out + row * out_stride, rows, span.first_position + first, blocks});
+      runs_.push_back({q[row], out[row], rows, span.first_position + first, blocks});
       joined += rows;
       RunGroup& current = run_groups_.back();
       ++current.count;
@@ -215,9 +208,9 @@ void Executor::Pass::attend(std::int32_t index, const float* q, std::int64_t q_s
     args.type = kv_layout_.type();
     args.runs = runs_.data() + of.first;
     args.run_count = of.count;
-    args.q_row_stride = q_stride;
+    args.q_row_stride = q.stride;
     args.q_head_stride = place.key_dim;
-    args.out_row_stride = out_stride;
+    args.out_row_stride = out.stride;
     args.out_head_stride = latent ? a.kv_rank : a.value_dim;
     args.first_head = int(kv_head * group + group * part / parts);
     args.heads = int(kv_head * group + group * (part + 1) / parts) - args.first_head;

@@ -17,10 +17,6 @@ namespace {
 // Tokens of one recomputed chunk, where a LongRoPE sequence outgrows its short frequencies.
 constexpr std::size_t kRecomputeChunk = 512;
 
-void add_rows(const Ops& ops, std::int64_t rows, std::int64_t n, const float* branch, float* x) {
-  ops.for_rows(rows, [&](std::int64_t r) { ops.table().add(x + r * n, branch + r * n, n, x + r * n); });
-}
-
 std::int64_t wanted_rows(const Feed& feed) {
   switch (feed.logits) {
     case LogitsWanted::none: return 0;
@@ -125,8 +121,7 @@ std::span<const float> Executor::Pass::run(std::span<const Feed> feeds, CostMete
     rows_ += count;
     wanted_ += wanted_rows(feed);
   }
-  find_kin();
-  find_stretches();
+  sort_spans();
   embed(feeds);
   angles();
   const std::int32_t cut = spec_.first_layer_without_cache();
@@ -142,7 +137,7 @@ std::span<const float> Executor::Pass::run(std::span<const Feed> feeds, CostMete
 
 void Executor::Pass::embed(std::span<const Feed> feeds) {
   const std::int64_t hidden = spec_.hidden;
-  float* x = x_.get(rows_ * hidden);
+  const Rows x = residual_stream();
   tokens_.resize(rows_);
   for (std::size_t s = 0; s < spans_.size(); ++s) {
     std::ranges::copy(feeds[s].tokens, tokens_.begin() + spans_[s].first_row);
@@ -155,8 +150,8 @@ void Executor::Pass::embed(std::span<const Feed> feeds) {
     }
   }
   ops_.for_rows(rows_, [&](std::int64_t r) {
-    model_.embedding.read(tokens_[r], x + r * hidden);
-    if (spec_.embedding_scale != 1) ops_.table().scale(x + r * hidden, spec_.embedding_scale, hidden, x + r * hidden);
+    model_.embedding.read(tokens_[r], x[r]);
+    if (spec_.embedding_scale != 1) ops_.table().scale(x[r], spec_.embedding_scale, hidden, x[r]);
   });
   lap(Component::embedding, std::uint64_t(rows_ * model_.embedding.row_bytes()));
   if (spec_.embedding_scale != 1) tally(Component::embedding, 0, hidden);
@@ -190,11 +185,11 @@ void Executor::Pass::angles() {
 // theirs only for the rows whose logits are wanted.
 void Executor::Pass::embed_per_layer() {
   const PerLayerEmbeddingSpec& p = *spec_.per_layer_embedding;
-  const std::int64_t hidden = spec_.hidden;
   per_layer_.get(rows_ * spec_.layer_count() * p.width);
   std::vector<std::int64_t> rows(rows_);
   std::iota(rows.begin(), rows.end(), 0);
-  per_layer_rows(x_.get(0), rows, 0, model_.per_layer_projection);
+  const Rows x = residual_stream();
+  per_layer_rows(x, rows, 0, model_.per_layer_projection);
   for (const Span& span : spans_) {
     for (CostMeter* meter : {span.feed->meter, executed_}) {
       if (meter != nullptr) meter->costs().weight_bytes += span.rows * model_.per_layer_table.row_bytes();
@@ -204,10 +199,10 @@ void Executor::Pass::embed_per_layer() {
   const std::int32_t cut = spec_.first_layer_without_cache();
   if (cut == spec_.layer_count() || wanted_ == 0) return;
   rows.clear();
-  float* late = late_x_.get(wanted_ * hidden);
+  const Rows late = spread(late_x_, wanted_, spec_.hidden);
   for (const Span& span : spans_) {
     for (std::int64_t r = span.first_row + span.rows - wanted_rows(*span.feed); r < span.first_row + span.rows; ++r) {
-      std::copy_n(x_.at(r * hidden), hidden, late + std::int64_t(rows.size()) * hidden);
+      std::copy_n(x[r], spec_.hidden, late[std::ssize(rows)]);
       rows.push_back(r);
     }
   }
@@ -217,14 +212,14 @@ void Executor::Pass::embed_per_layer() {
 // Fills the entries of the projection's layers, from `first_layer` on, in the pass's rows `rows`; x holds their
 // embeddings [rows, H]. The projection's factor H^-1/2 is folded into the norm's epsilon:
 // norm(s y; eps) = norm(y; eps / s^2).
-void Executor::Pass::per_layer_rows(const float* x, std::span<const std::int64_t> rows, std::int64_t first_layer,
+void Executor::Pass::per_layer_rows(const Rows& x, std::span<const std::int64_t> rows, std::int64_t first_layer,
                                     const kernels::PackedMatrix& projection) {
   const PerLayerEmbeddingSpec& p = *spec_.per_layer_embedding;
   const std::int64_t width = projection.rows(), whole = std::int64_t{spec_.layer_count()} * p.width;
   const auto count = std::int64_t(rows.size());
   float* projected = per_layer_in_.get(count * (width + whole));
   float* tables = projected + count * width;
-  ops_.matmul(projection, x, spec_.hidden, count, projected, width);
+  ops_.matmul(projection, x.data, x.stride, count, projected, width);
   NormSpec norm = p.norm;
   norm.eps = p.norm.eps / (p.projection_scale * p.projection_scale);
   ops_.for_rows(count, [&](std::int64_t r) {
@@ -263,10 +258,8 @@ void Executor::Pass::run_layer(std::int32_t index) {
   feed_forward(index);
   if (layer.layer_input) layer_input(index);
   if (layer.scalar) {
-    float* x = x_.get(0);
-    ops_.for_rows(rows_, [&](std::int64_t r) {
-      ops_.table().scale(x + r * spec_.hidden, w.scalar, spec_.hidden, x + r * spec_.hidden);
-    });
+    const Rows x = residual_stream();
+    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.table().scale(x[r], w.scalar, spec_.hidden, x[r]); });
     tally(Component::elementwise, 0, spec_.hidden);
   }
 }
@@ -276,13 +269,13 @@ void Executor::Pass::layer_input(std::int32_t index) {
   const LayerWeights& w = model_.layers[index];
   const std::int64_t table_width = std::int64_t{spec_.layer_count()} * p.width;
   float* gate = gate_up_.get(rows_ * p.width);
-  ops_.matmul(w.layer_input_gate, x_.get(0), spec_.hidden, rows_, gate, p.width);
+  const Rows x = residual_stream(), branch = branch_or_residual(false);
+  ops_.matmul(w.layer_input_gate, x.data, x.stride, rows_, gate, p.width);
   const float* rows = per_layer_.get(0) + std::int64_t{index} * p.width;
   ops_.for_rows(rows_, [&](std::int64_t r) {
     ops_.activate(p.activation, gate + r * p.width, rows + r * table_width, p.width, gate + r * p.width);
   });
-  float* branch = branch_.get(rows_ * spec_.hidden);
-  ops_.matmul(w.layer_input_out, gate, p.width, rows_, branch, spec_.hidden);
+  ops_.matmul(w.layer_input_out, gate, p.width, rows_, branch.data, branch.stride);
   tally_matrix(Component::per_layer_embedding, w.layer_input_gate);
   tally_matrix(Component::per_layer_embedding, w.layer_input_out);
   tally(Component::per_layer_embedding, 0, activation_flops(p.activation, p.width));
@@ -290,33 +283,36 @@ void Executor::Pass::layer_input(std::int32_t index) {
 }
 
 // The residual stream is added to by the product that writes it.
-kernels::Epilogue Executor::Pass::into(const float* branch, const Vector& bias) {
+kernels::Epilogue Executor::Pass::into(const Rows& branch, const Vector& bias) {
   kernels::Epilogue epilogue = with_bias(bias);
-  if (branch == x_.get(0)) {
-    epilogue.residual = branch;
-    epilogue.residual_stride = spec_.hidden;
+  if (branch.data == x_.get(0)) {
+    epilogue.residual = branch.data;
+    epilogue.residual_stride = branch.stride;
   }
   return epilogue;
 }
 
-void Executor::Pass::residual(const std::optional<NormSpec>& norm, const Vector& weight, float* branch) {
-  const std::int64_t hidden = spec_.hidden;
-  if (norm) {
-    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(*norm, weight, branch + r * hidden, hidden, branch + r * hidden); });
-    tally_norm(*norm, hidden);
-  }
-  if (branch != x_.get(0)) add_rows(ops_, rows_, hidden, branch, x_.get(0));
-  tally(Component::elementwise, 0, hidden);
+void Executor::Pass::norm_rows(const NormSpec& spec, const Vector& weight, const Rows& from, const Rows& to) {
+  ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec, weight, from[r], spec_.hidden, to[r]); });
+  tally_norm(spec, spec_.hidden);
+}
+
+void Executor::Pass::residual(const std::optional<NormSpec>& norm, const Vector& weight, const Rows& branch) {
+  if (norm) norm_rows(*norm, weight, branch, branch);
+  const Rows x = residual_stream();
+  if (branch.data != x.data) ops_.for_rows(rows_, [&](std::int64_t r) { ops_.table().add(x[r], branch[r], spec_.hidden, x[r]); });
+  tally(Component::elementwise, 0, spec_.hidden);
 }
 
 // Rows whose logits nobody asked for end here; the others move up. Angles, tokens and per-layer rows move along.
-void Executor::Pass::keep_wanted_rows(float* more, std::int64_t width) {
+void Executor::Pass::keep_wanted_rows(const Rows& more, std::int64_t width) {
   if (rows_ == wanted_) return;
   const std::int64_t hidden = spec_.hidden;
   const std::int64_t extra = spec_.per_layer_embedding ? std::int64_t{spec_.layer_count()} * spec_.per_layer_embedding->width : 0;
-  const auto move_row = [](float* base, std::int64_t from, std::int64_t to, std::int64_t n) {
-    std::memmove(base + to * n, base + from * n, n * sizeof(float));
+  const auto move_row = [](const Rows& rows, std::int64_t from, std::int64_t to, std::int64_t n) {
+    std::memmove(rows[to], rows[from], n * sizeof(float));
   };
+  const Rows x = residual_stream();
   std::vector<Span> kept;
   std::int64_t to = 0;
   for (const Span& span : spans_) {
@@ -326,30 +322,29 @@ void Executor::Pass::keep_wanted_rows(float* more, std::int64_t width) {
     kept.push_back({span.feed, to, keep, std::int32_t(span.first_position + skip)});
     for (std::int64_t r = 0; r < keep; ++r, ++to) {
       const std::int64_t from = span.first_row + skip + r;
-      move_row(x_.get(0), from, to, hidden);
-      if (extra > 0) move_row(per_layer_.get(0), from, to, extra);
-      if (more != nullptr) move_row(more, from, to, width);
+      move_row(x, from, to, hidden);
+      if (extra > 0) move_row({per_layer_.get(0), extra}, from, to, extra);
+      if (width > 0) move_row(more, from, to, width);
       for (std::size_t i = 0; i < angles_.size(); ++i) {
-        move_row(angles_[i].cos.get(0), from, to, spec_.ropes[i].pairs());
-        move_row(angles_[i].sin.get(0), from, to, spec_.ropes[i].pairs());
+        const std::int64_t pairs = spec_.ropes[i].pairs();
+        move_row({angles_[i].cos.get(0), pairs}, from, to, pairs);
+        move_row({angles_[i].sin.get(0), pairs}, from, to, pairs);
       }
       tokens_[to] = tokens_[from];
     }
   }
   spans_ = std::move(kept);
   rows_ = to;
-  find_kin();
-  find_stretches();
+  sort_spans();
 }
 
 std::span<const float> Executor::Pass::head() {
-  const std::int64_t vocab = spec_.vocab, hidden = spec_.hidden;
+  const std::int64_t vocab = spec_.vocab;
   float* logits = logits_.get(rows_ * vocab);
   if (rows_ == 0) return {logits, 0};
-  float* x = x_.get(0);
-  ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec_.final_norm, model_.final_norm, x + r * hidden, hidden, x + r * hidden); });
-  lap(Component::norm);
-  ops_.matmul(model_.head, x, hidden, rows_, logits, vocab);
+  const Rows x = residual_stream();
+  norm_rows(spec_.final_norm, model_.final_norm, x, x);
+  ops_.matmul(model_.head, x.data, x.stride, rows_, logits, vocab);
   if (spec_.logit_softcap > 0) {
     ops_.team().parallel_for(rows_ * vocab, 64, [&](std::int64_t begin, std::int64_t end, int) {
       ops_.table().softcap(logits + begin, spec_.logit_softcap, end - begin, logits + begin);
@@ -357,7 +352,6 @@ std::span<const float> Executor::Pass::head() {
     tally(Component::lm_head, 0, 3 * vocab);
   }
   tally_matrix(Component::lm_head, model_.head);
-  tally_norm(spec_.final_norm, hidden);
   for (const Span& span : spans_) {
     if (span.feed->meter != nullptr) span.feed->meter->touch_head();
     if (executed_ != nullptr) executed_->touch_head();

@@ -13,13 +13,9 @@ void Executor::Pass::feed_forward(std::int32_t index) {
   const LayerWeights& w = model_.layers[index];
   const std::int64_t hidden = spec_.hidden;
   const Rows x = residual_stream(), normed = spread(norm_, rows_, hidden);
-  float* branch = branch_or_residual(layer.dense && !layer.experts && !layer.shared && !layer.post_ff_norm);
-  const auto norm_rows = [&](const NormSpec& spec, const Vector& weight, Rows from, Rows to) {
-    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.norm(spec, weight, from[r], hidden, to[r]); });
-    tally_norm(spec, hidden);
-  };
-  const auto add_branch = [&](const float* other) {
-    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.table().add(branch + r * hidden, other + r * hidden, hidden, branch + r * hidden); });
+  const Rows branch = branch_or_residual(layer.dense && !layer.experts && !layer.shared && !layer.post_ff_norm);
+  const auto add_branch = [&](const Rows& other) {
+    ops_.for_rows(rows_, [&](std::int64_t r) { ops_.table().add(branch[r], other[r], hidden, branch[r]); });
   };
 
   norm_rows(layer.ff_norm, w.ff_norm, x, normed);
@@ -30,18 +26,18 @@ void Executor::Pass::feed_forward(std::int32_t index) {
     tally(Component::dense_mlp, 0, activation_flops(layer.dense->activation, layer.dense->width));
   }
   if (layer.dense && layer.experts) {
-    float* second = branch2_.get(rows_ * hidden);
-    if (layer.dense_out_norm) norm_rows(*layer.dense_out_norm, w.dense_out_norm, {branch, hidden}, {branch, hidden});
+    const Rows second = spread(branch2_, rows_, hidden);
+    if (layer.dense_out_norm) norm_rows(*layer.dense_out_norm, w.dense_out_norm, branch, branch);
     if (layer.experts_in_norm) norm_rows(*layer.experts_in_norm, w.experts_in_norm, x, normed);
     experts(index, normed, layer.experts->router.own_input ? x : normed, second);
-    if (layer.experts_out_norm) norm_rows(*layer.experts_out_norm, w.experts_out_norm, {second, hidden}, {second, hidden});
+    if (layer.experts_out_norm) norm_rows(*layer.experts_out_norm, w.experts_out_norm, second, second);
     add_branch(second);
     tally(Component::elementwise, 0, hidden);
   } else if (layer.experts) {
     experts(index, normed, layer.experts->router.own_input ? x : normed, branch);
   }
   if (layer.shared) {
-    float* second = branch2_.get(rows_ * hidden);
+    const Rows second = spread(branch2_, rows_, hidden);
     shared_expert(index, normed, second);
     add_branch(second);
   }
@@ -49,19 +45,19 @@ void Executor::Pass::feed_forward(std::int32_t index) {
 }
 
 // out = W_down(act(W_gate x) * W_up x), added where out is the residual stream; x and out [rows, H].
-void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, Rows x,
-                           std::int64_t rows, float* out) {
+void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const Rows& x,
+                           std::int64_t rows, const Rows& out) {
   const kernels::Epilogue gate_up = gated_epilogue(act, w.gate_up_bias), down = into(out, w.down_bias);
   const auto run_rows = [&](std::int64_t first, std::int64_t count) {
     const Rows inner = spread(hidden_, count, width);
     ops_.matmul(w.gate_up, x[first], x.stride, count, inner.data, inner.stride, gate_up);
-    ops_.matmul(w.down, inner.data, inner.stride, count, out + first * spec_.hidden, spec_.hidden, from_row(down, first));
+    ops_.matmul(w.down, inner.data, inner.stride, count, out[first], out.stride, from_row(down, first));
   };
   if (w.gate_up.is_unpacked()) return run_rows(0, rows);
   Ops::for_row_blocks(rows, run_rows);
 }
 
-void Executor::Pass::shared_expert(std::int32_t index, Rows x, float* out) {
+void Executor::Pass::shared_expert(std::int32_t index, const Rows& x, const Rows& out) {
   const SharedExpertSpec& s = *spec_.layers[index].shared;
   const LayerWeights& w = model_.layers[index];
   gated(w.shared, s.activation, s.width, x, rows_, out);
@@ -73,9 +69,7 @@ void Executor::Pass::shared_expert(std::int32_t index, Rows x, float* out) {
   float* gate = router_.get(rows_);
   ops_.matmul_f32(w.shared_expert_gate, x.data, x.stride, rows_, gate, 1);
   ops_.table().sigmoid(gate, rows_, gate);
-  ops_.for_rows(rows_, [&](std::int64_t r) {
-    ops_.table().scale(out + r * spec_.hidden, gate[r], spec_.hidden, out + r * spec_.hidden);
-  });
+  ops_.for_rows(rows_, [&](std::int64_t r) { ops_.table().scale(out[r], gate[r], spec_.hidden, out[r]); });
   tally_matrix(Component::shared_expert, w.shared_expert_gate);
 }
 
@@ -113,7 +107,7 @@ void Executor::Pass::choose_experts(std::int32_t index, Rows router_in) {
 }
 
 // out[row] = sum over its chosen experts, ascending, of weight * expert(x[row]).
-void Executor::Pass::experts(std::int32_t index, Rows x, Rows router_in, float* out) {
+void Executor::Pass::experts(std::int32_t index, const Rows& x, const Rows& router_in, const Rows& out) {
   const ExpertsSpec& e = *spec_.layers[index].experts;
   const LayerWeights& w = model_.layers[index];
   const std::int64_t hidden = spec_.hidden, k = e.router.top_k;
@@ -143,13 +137,13 @@ void Executor::Pass::experts(std::int32_t index, Rows x, Rows router_in, float* 
     down.push_back({&expert.down, first, count, with_bias(expert.down_bias)});
   }
   const Rows inner = spread(hidden_, rows_ * k, e.width);
-  float* results = expert_out_.get(rows_ * k * hidden);
+  const Rows results = spread(expert_out_, rows_ * k, hidden);
   ops_.matmul_parts(gate_up, x.data, x.stride, rows_ * k, sorted_rows_.data(), inner.data, inner.stride);
-  ops_.matmul_parts(down, inner.data, inner.stride, rows_ * k, nullptr, results, hidden);
+  ops_.matmul_parts(down, inner.data, inner.stride, rows_ * k, nullptr, results.data, results.stride);
   ops_.for_rows(rows_, [&](std::int64_t row) {
-    float* sum = out + row * hidden;
+    float* sum = out[row];
     for (std::int64_t j = 0; j < k; ++j) {
-      const float* result = results + sorted_slots_[row * k + j] * hidden;
+      const float* result = results[sorted_slots_[row * k + j]];
       const float weight = chosen_weights_[row * k + j];
       if (j == 0) {
         ops_.table().scale(result, weight, hidden, sum);

@@ -24,8 +24,8 @@ class Buffer {
 
 // Rows of numbers that one product writes and the next one reads.
 struct Rows {
-  float* data;
-  std::int64_t stride;  // floats
+  float* data = nullptr;
+  std::int64_t stride = 0;  // floats
   float* operator[](std::int64_t row) const { return data + row * stride; }
 };
 
@@ -52,11 +52,11 @@ class Executor::Pass {
   // executor.cpp: entry, head, and the order of things
   void embed(std::span<const Feed> feeds);
   void embed_per_layer();
-  void per_layer_rows(const float* x, std::span<const std::int64_t> rows, std::int64_t first_layer,
+  void per_layer_rows(const Rows& x, std::span<const std::int64_t> rows, std::int64_t first_layer,
                       const kernels::PackedMatrix& projection);
   void run_layer(std::int32_t index);
   // Rows of `more`, `width` floats each, move along.
-  void keep_wanted_rows(float* more = nullptr, std::int64_t width = 0);
+  void keep_wanted_rows(const Rows& more = {}, std::int64_t width = 0);
   std::span<const float> head();
   void layer_input(std::int32_t index);
   // Rows at a distance that suits products.
@@ -64,22 +64,22 @@ class Executor::Pass {
     const std::int64_t stride = kernels::spread_stride(cols);
     return {buffer.get(rows * stride), stride};
   }
-  Rows residual_stream() { return {x_.get(0), spec_.hidden}; }
+  Rows residual_stream() { return spread(x_, rows_, spec_.hidden); }
   // Where a branch's last product goes: a buffer, or the residual stream itself where nothing stands between them.
-  float* branch_or_residual(bool direct) { return direct ? x_.get(0) : branch_.get(rows_ * spec_.hidden); }
-  kernels::Epilogue into(const float* branch, const Vector& bias);
-  void residual(const std::optional<NormSpec>& norm, const Vector& weight, float* branch);
+  Rows branch_or_residual(bool direct) { return spread(direct ? x_ : branch_, rows_, spec_.hidden); }
+  kernels::Epilogue into(const Rows& branch, const Vector& bias);
+  void residual(const std::optional<NormSpec>& norm, const Vector& weight, const Rows& branch);
+  void norm_rows(const NormSpec& spec, const Vector& weight, const Rows& from, const Rows& to);  // [rows, H]
   void angles();
 
   // attention_block.cpp
-  void find_kin();
-  void find_stretches();
+  void sort_spans();
   void attention(std::int32_t index);
   void project(const LayerSpec& layer, const LayerWeights& w);
   void grouped_attention(std::int32_t index);
   void finish_stretch(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place, const Stretch& stretch,
-                      float* in, std::int64_t width);
-  void attend(std::int32_t index, const float* q, std::int64_t q_stride, float* out, std::int64_t out_stride);
+                      const Rows& in);
+  void attend(std::int32_t index, const Rows& q, const Rows& out);
   void rotate(const AttentionSpec& a, std::int64_t row, float* x, std::int32_t heads, std::int64_t stride) const;
   void count_heads(std::int32_t index);   // what is done with queries, keys and values before they meet
   void count_scores(std::int32_t index);
@@ -88,9 +88,9 @@ class Executor::Pass {
 
   // feed_forward.cpp
   void feed_forward(std::int32_t index);
-  void gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, Rows x, std::int64_t rows, float* out);
-  void experts(std::int32_t index, Rows x, Rows router_in, float* out);
-  void shared_expert(std::int32_t index, Rows x, float* out);
+  void gated(const GatedWeights& w, const ActivationSpec& act, std::int64_t width, const Rows& x, std::int64_t rows, const Rows& out);
+  void experts(std::int32_t index, const Rows& x, const Rows& router_in, const Rows& out);
+  void shared_expert(std::int32_t index, const Rows& x, const Rows& out);
   void choose_experts(std::int32_t index, Rows router_in);
 
   // cost_tally.cpp: FLOPs a row, and bytes that are read once however many rows there are. Each call, like lap(), also
