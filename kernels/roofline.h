@@ -14,8 +14,9 @@ namespace moe::kernels {
 struct RooflineKernels;
 
 struct ReadPattern {
-  int streams = 1;       // pages side by side
-  bool fetched = false;  // asked for ahead, as products of few rows ask for their weights
+  int streams = 1;        // runs side by side
+  bool fetched = false;   // asked for ahead, as products of few rows ask for their weights
+  std::int64_t run = 1024;  // floats of a run; a multiple of 64
 };
 
 // Memory that a team reads again and again, each worker its own part. Table and team outlive it; one thread at a time.
@@ -28,7 +29,7 @@ class ReadBandwidth {
   // lies. Throws std::invalid_argument where it is less than least_bytes.
   ReadBandwidth(const KernelTable& table, ThreadTeam& team, std::span<const std::byte> memory);
   static std::int64_t least_bytes(const ThreadTeam& team) noexcept;
-  // Bytes per second the team reads together by the best of several patterns, one stream or pages side by side, fetched ahead or not:
+  // Bytes per second the team reads together by the best of several patterns, one stream or runs side by side, fetched ahead or not:
   // the best of the passes that fit in `seconds`, two a pattern at least. What is best is kept for again().
   double measure(double seconds);
   // The same by the pattern that was best before, two passes: the bandwidth of this moment.

@@ -33,14 +33,13 @@ void assume_one_stream_fastest(bool fastest) noexcept;
 
 // What roofline.h measures with: reading n floats (n a multiple of 64), and rounds of independent operations of the
 // best kind for each compute type. The results only keep the work from being optimised away.
-inline constexpr std::int64_t kReadPage = 1024;
 struct ReadPattern;
 struct RooflineKernels {
   struct Burn {
     float (*run)(std::int64_t iterations);
     std::int64_t operations;  // a round; a multiply-add is two
   };
-  // Reads n floats, neighbouring pages of kReadPage floats side by side; n a multiple of both together.
+  // Reads n floats, neighbouring runs of the pattern side by side; n a multiple of all of them together.
   float (*read_all)(const float* x, std::int64_t n, ReadPattern pattern);
   Burn burn[3];  // by Compute
 };

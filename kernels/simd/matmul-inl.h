@@ -287,9 +287,10 @@ class Product {
     tile_end_ = (n_end + kLanes - 1) / kLanes * factor;
     for (row_ = 0; row_ < x_.rows; row_ += rows_) {
       begin_chunk();
-      for (std::int64_t tile = tile_begin; tile < tile_end_; tile += group_tiles_) {
-        group(tile, std::min<std::int64_t>(tile_end_, tile + group_tiles_));
-      }
+      std::int64_t tile = tile_begin;
+      const int run = run_tiles();
+      for (; run > 1 && tile + run * tiles_ <= tile_end_; tile += run * tiles_) group_of_runs(tile, run);
+      for (; tile < tile_end_; tile += group_tiles_) group(tile, std::min<std::int64_t>(tile_end_, tile + group_tiles_));
     }
     if (streams_) _mm_sfence();
     if (family_.end != nullptr) family_.end();
@@ -307,6 +308,7 @@ class Product {
 
   // As many panels of rows read tiles as they are, if they can; for more, blocks are unpacked once.
   static constexpr std::int64_t kDirectPanels = 2;
+  static constexpr int kMostRun = 4;
   static constexpr std::int64_t kGroupTiles = 16, kBlockScales = kBlockK / kQuantGroup * kLanes;
 
   // Some processors read memory fastest in one stream and without fetches in software: there few rows are multiplied tile by
@@ -341,10 +343,9 @@ class Product {
   }
 
   void group(std::int64_t begin, std::int64_t end) {
-    begin_ = begin;
     if (w_.cols() == 0) {
       std::fill_n(sums_, (end - begin) * rows_ * kLanes, 0.0F);
-      for (std::int64_t t = 0; t < end - begin; ++t) tile_sums_[t] = {sums_ + t * rows_ * kLanes, kLanes};
+      for (std::int64_t t = 0; t < end - begin; ++t) slots_[t] = {sums_ + t * rows_ * kLanes, kLanes};
     }
     const std::int64_t step = unpack_ ? kBlockK : panels_ == 1 ? w_.cols() : family_.inputs;
     for (std::int64_t k = 0; k < w_.cols(); k += step) {
@@ -361,19 +362,51 @@ class Product {
           next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kNextQuantBytes : kFarBytes);
           share_ = bytes_of(0, kBlockK);
         }
-        bundle(tile, tiles, k, std::min(step, w_.cols() - k));
+        bundle(tile, tile - begin, tiles, k, std::min(step, w_.cols() - k));
         tile += tiles;
       }
     }
     for (std::int64_t r = 0; r < rows_; ++r) {
       if (panels_ == 1) fetch_outputs(begin, end, r + 4);
       if (gated()) {
-        for (std::int64_t tile = begin; tile < end; tile += 2) finish(tile / 2 * kLanes, r, gate(tile, r));
+        for (std::int64_t tile = begin; tile < end; tile += 2) finish_pair(tile, tile - begin, tile - begin + 1, r);
       } else {
-        for (std::int64_t tile = begin; tile < end; ++tile)
-          finish(tile * kLanes, r, with_bias(tile * kLanes, sum(tile, r)));
+        for (std::int64_t tile = begin; tile < end; ++tile) finish_tile(tile, tile - begin, r);
       }
     }
+  }
+
+  // Few rows read tiles side by side. Short ones end soon, and what comes next is found slowly: a run of as many neighbours then
+  // takes the place of each. 1: a tile is long enough, or it does not matter.
+  int run_tiles() const {
+    constexpr std::int64_t kRunBytes = 40 << 10;
+    if (tiles_ == 1 || panels_ > 1 || unpack_ || rows_ > kFewQuantRows || w_.cols() == 0) return 1;
+    int run = 1;
+    while (run < kMostRun && 2 * run * w_.tile_stride() <= kRunBytes) run *= 2;
+    return run;
+  }
+
+  // tiles_ runs side by side from tile `begin` on.
+  void group_of_runs(std::int64_t begin, int run) {
+    const int each = std::min(run, static_cast<int>(kGroupTiles) / tiles_);  // tiles of a run that are finished together
+    apart_ = run;
+    for (int at = 0; at < run; at += each) {
+      for (int i = 0; i < each; ++i) {
+        const std::int64_t tile = begin + at + i;
+        next_ = weights(tile, 0);
+        to_next_ = at + i + 1 < run ? 1 : run * (tiles_ - 1) + 1;
+        bundle(tile, i * tiles_, tiles_, 0, w_.cols());
+      }
+      for (std::int64_t r = 0; r < rows_; ++r) {
+        for (int s = 0; s < tiles_; ++s) {
+          for (int i = 0; i < each; i += gated() ? 2 : 1) {
+            const std::int64_t tile = begin + at + i + s * run, slot = i * tiles_ + s;
+            gated() ? finish_pair(tile, slot, slot + tiles_, r) : finish_tile(tile, slot, r);
+          }
+        }
+      }
+    }
+    apart_ = 1;
   }
 
   // Rows of y lie far from each other: the lines that will be written are asked for some rows ahead.
@@ -394,14 +427,15 @@ class Product {
     return w_.tile(tile) + family_.offset(k);
   }
 
-  // `tiles` tiles of the group times all rows of the chunk, over `count` inputs from k on.
-  void bundle(std::int64_t tile, int tiles, std::int64_t k, std::int64_t count) {
+  // `tiles` tiles, `apart_` from each other, times all rows of the chunk, over `count` inputs from k on; to the group's sums from
+  // `slot` on.
+  void bundle(std::int64_t tile, std::int64_t slot, int tiles, std::int64_t k, std::int64_t count) {
     MicroArgs args;
     args.count = count;
     args.weights = weights(tile, k);
-    args.tile_stride = w_.tile_stride();
+    args.tile_stride = apart_ * w_.tile_stride();
     args.scales = args.weights;
-    args.scale_stride = w_.tile_stride() / 2;
+    args.scale_stride = args.tile_stride / 2;
     args.first = k == 0;
     args.row_bytes = x_.row_bytes;
     args.block_stride = x_.block_stride;
@@ -409,21 +443,21 @@ class Product {
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
     const bool whole = count == w_.cols() && panels_ == 1;  // all of K, of all rows
     args.end = whole ? w_.tile(tile) + w_.tile_bytes() : nullptr;
-    args.jump = tiles * w_.tile_stride() - w_.tile_bytes();
+    args.jump = (apart_ > 1 ? to_next_ : tiles) * w_.tile_stride() - w_.tile_bytes();
     args.next_in_order = whole && tile + tiles < tile_end_ && reads_one_stream_fastest();
     args.group_stride = x_.group_stride;
     args.widened = reinterpret_cast<float*>(blocks_);
     const bool widen = unpack_ && family_.widening.by_rows != nullptr;
     if (unpack_ && !widen) unpack(tile, tiles, k, args);
     for (int t = 0; t < tiles; ++t) {
-      tile_sums_[tile - begin_ + t] = {sums_ + ((tile - begin_) * rows_ + t) * kLanes, tiles * kLanes};
+      slots_[slot + t] = {sums_ + (slot * rows_ + t) * kLanes, tiles * kLanes};
     }
     const std::int64_t block = k / kBlockK;
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
       const std::int64_t row = panel_begin(panel), rows = panel_begin(panel + 1) - row;
       args.x = x_.block(block, row_ + row);
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
-      args.sums = sums_ + ((tile - begin_) * rows_ + row * tiles) * kLanes;
+      args.sums = sums_ + (slot * rows_ + row * tiles) * kLanes;
       args.next = args.next_in_order ? weights(tile + tiles, 0) : next_ + panel * share_;
       if (panels_ > 1 && k + count == w_.cols()) {
         for (std::int64_t r = row; r < row + rows; ++r) fetch_outputs(tile, tile + tiles, r);
@@ -468,10 +502,7 @@ class Product {
     return family_.offset(kBlockK) * std::min(count, w_.cols() - k) / kBlockK;
   }
 
-  Vec sum(std::int64_t tile, std::int64_t r) const {
-    const TileSums& of = tile_sums_[tile - begin_];
-    return load(of.first + r * of.stride);
-  }
+  Vec sum(std::int64_t slot, std::int64_t r) const { return load(slots_[slot].first + r * slots_[slot].stride); }
 
   Vec with_bias(std::int64_t row, Vec v) const {
     if (epilogue_.bias == nullptr) return v;
@@ -479,9 +510,13 @@ class Product {
     const std::int64_t left = w_.rows() - row;
     return add(v, left >= kLanes ? load(epilogue_.bias + row) : load_partial(epilogue_.bias + row, left));
   }
-  Vec gate(std::int64_t tile, std::int64_t r) const {
+  void finish_tile(std::int64_t tile, std::int64_t slot, std::int64_t r) const {
+    finish(tile * kLanes, r, with_bias(tile * kLanes, sum(slot, r)));
+  }
+  // A tile of gates and the one of their inputs.
+  void finish_pair(std::int64_t tile, std::int64_t gates, std::int64_t inputs, std::int64_t r) const {
     const std::int64_t n = tile / 2 * kLanes;
-    return activate(epilogue_, with_bias(n, sum(tile, r)), with_bias(w_.outputs() + n, sum(tile + 1, r)));
+    finish(n, r, activate(epilogue_, with_bias(n, sum(gates, r)), with_bias(w_.outputs() + n, sum(inputs, r))));
   }
 
   // Outputs n and on of row r of the chunk.
@@ -508,19 +543,22 @@ class Product {
   bool streams_;
   std::int64_t n_end_ = 0, tile_end_ = 0;
   // The current chunk and group.
-  std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0, begin_ = 0;
-  int tiles_ = 1;
+  std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0;
+  int tiles_ = 1;              // of a bundle
+  std::int64_t apart_ = 1;     // tiles from one of a bundle to the next one
+  std::int64_t to_next_ = 1;   // where bundles are of runs: tiles from one to the one that is read after it
   const Micros* micros_ = nullptr;
   bool unpack_ = false;
   // Of the bundle that comes next: its blocks, and how much of each a panel fetches.
   const std::byte* next_ = nullptr;
   std::int64_t share_ = 0;
   float* sums_ = nullptr;        // [bundle of the group][row of the chunk][tile of the bundle][16]
-  struct TileSums {
+  // Of a tile of the group.
+  struct Sums {
     float* first;         // of row 0
     std::int64_t stride;  // from row to row
   };
-  TileSums tile_sums_[kGroupTiles];
+  Sums slots_[kGroupTiles];
   float* wide_scales_ = nullptr;  // [tile of the bundle][group of the block][16]
   std::byte* blocks_ = nullptr;   // unpacked
 };

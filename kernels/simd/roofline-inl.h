@@ -4,27 +4,21 @@
 namespace moe::kernels::MOE_SIMD {
 namespace {
 
-// Byte i of a page, or of the page that its stream reads next.
-inline std::int64_t in_stream(std::int64_t i, int streams) {
-  constexpr std::int64_t kBytes = kReadPage * std::int64_t{sizeof(float)};
-  return i < kBytes ? i : i + (streams - 1) * kBytes;
-}
-
 template <bool fetched>
-float read_pages(const float* x, std::int64_t n, int streams) {
+float read_runs(const float* x, std::int64_t n, int streams, std::int64_t run) {
+  // Float i of a run, or of the run that its stream reads next.
+  const auto in_stream = [&](std::int64_t i) __attribute__((always_inline)) { return i < run ? i : i + (streams - 1) * run; };
   Vec mix[4] = {zero(), zero(), zero(), zero()};
-  for (const float* end = x + n; x < end; x += streams * kReadPage) {
-    for (std::int64_t i = 0; i < kReadPage; i += 4 * kLanes) {
-      const char* page = reinterpret_cast<const char*>(x);
-      const char* near = page + in_stream(i * 4 + kNearBytes, streams);
-      const char* far = page + in_stream(i * 4 + kFarBytes, streams);
+  for (const float* end = x + n; x < end; x += streams * run) {
+    for (std::int64_t i = 0; i < run; i += 4 * kLanes) {
+      const float *near = x + in_stream(i + kNearBytes / 4), *far = x + in_stream(i + kFarBytes / 4);
       for (int s = 0; s < streams; ++s) {
-        const float* from = x + s * kReadPage + i;
+        const float* from = x + s * run + i;
         MOE_UNROLL
         for (int v = 0; v < 4; ++v) {
           if constexpr (fetched) {
-            _mm_prefetch(near + (s * kReadPage + v * kLanes) * 4, _MM_HINT_T0);
-            _mm_prefetch(far + (s * kReadPage + v * kLanes) * 4, _MM_HINT_T0);
+            _mm_prefetch(reinterpret_cast<const char*>(near + s * run + v * kLanes), _MM_HINT_T0);
+            _mm_prefetch(reinterpret_cast<const char*>(far + s * run + v * kLanes), _MM_HINT_T0);
           }
           mix[v] = bit_xor(mix[v], load(from + v * kLanes));
         }
@@ -35,7 +29,7 @@ float read_pages(const float* x, std::int64_t n, int streams) {
 }
 
 float read_all(const float* x, std::int64_t n, ReadPattern pattern) {
-  return pattern.fetched ? read_pages<true>(x, n, pattern.streams) : read_pages<false>(x, n, pattern.streams);
+  return pattern.fetched ? read_runs<true>(x, n, pattern.streams, pattern.run) : read_runs<false>(x, n, pattern.streams, pattern.run);
 }
 
 constexpr int kChains = kMicroRows;

@@ -323,6 +323,29 @@ TEST(Matmul, ManyOutputsWhereverTheyLie) {
   }
 }
 
+// Few rows of short tiles, which are read in runs of several: where each output goes, and the tiles that make no whole run.
+TEST(Matmul, ShortTilesInRuns) {
+  for_types([&](WeightType type, Compute compute) {
+    for (const auto& [n, k] : {std::pair{600, 40}, {530, 300}}) {
+      const std::vector<float> bias = random_floats(static_cast<std::size_t>(2 * n), 51);
+      for (const RowOrder order : {RowOrder::stacked, RowOrder::gate_up}) {
+        const PackedMatrix w = random_matrix(type, order == RowOrder::gate_up ? 2 * n : n, k, 52, order);
+        for (const std::int64_t rows : {1, 2, 3}) {
+          const std::vector<float> x = random_floats(static_cast<std::size_t>(rows * k), 53);
+          for (const KernelTable* table : exact_tables()) {
+            if (is_emulated(table) && (k > 40 || rows == 2)) continue;  // slow
+            const auto product = [&](bool stream) {
+              const AssumeOneStream assumed(stream);
+              return multiply(*table, w, x, rows, compute, {.bias = bias.data()});
+            };
+            ASSERT_TRUE(same_bits(product(true), product(false))) << text(*table, type, compute) << " rows " << rows << " K " << k;
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST(Matmul, ResidualsInPlace) {
   const std::int64_t n = 50, k = 64, rows = 9;
   const std::vector<float> x = random_floats(rows * k, 21), residual = random_floats(rows * n, 22);
