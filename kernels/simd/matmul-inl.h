@@ -308,7 +308,6 @@ class Product {
 
   // As many panels of rows read tiles as they are, if they can; for more, blocks are unpacked once.
   static constexpr std::int64_t kDirectPanels = 2;
-  static constexpr int kMostRun = 4;
   static constexpr std::int64_t kGroupTiles = 16, kBlockScales = kBlockK / kQuantGroup * kLanes;
 
   // Some processors read memory fastest in one stream and without fetches in software: there few rows are multiplied tile by
@@ -380,7 +379,8 @@ class Product {
   // takes the place of each. 1: a tile is long enough, or it does not matter.
   int run_tiles() const {
     constexpr std::int64_t kRunBytes = 40 << 10;
-    if (tiles_ == 1 || panels_ > 1 || unpack_ || rows_ > kFewQuantRows || w_.cols() == 0) return 1;
+    constexpr int kMostRun = 4;
+    if (tiles_ == 1 || panels_ > 1 || unpack_ || rows_ > kFewQuantRows || w_.cols() == 0 || reads_one_stream_fastest()) return 1;
     int run = 1;
     while (run < kMostRun && 2 * run * w_.tile_stride() <= kRunBytes) run *= 2;
     return run;
