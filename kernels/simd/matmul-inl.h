@@ -361,6 +361,7 @@ class Product {
           next_ = weights(tile, k) + (x_.compute == Compute::int8 ? kNextQuantBytes : kFarBytes);
           share_ = bytes_of(0, kBlockK);
         }
+        to_next_ = tiles;
         bundle(tile, tile - begin, tiles, k, std::min(step, w_.cols() - k));
         tile += tiles;
       }
@@ -443,7 +444,7 @@ class Product {
     args.next_share = panels_ == 1 ? share_ : share_ * kBlockK / count;  // a short block has fewer steps
     const bool whole = count == w_.cols() && panels_ == 1;  // all of K, of all rows
     args.end = whole ? w_.tile(tile) + w_.tile_bytes() : nullptr;
-    args.jump = (apart_ > 1 ? to_next_ : tiles) * w_.tile_stride() - w_.tile_bytes();
+    args.jump = to_next_ * w_.tile_stride() - w_.tile_bytes();
     args.next_in_order = whole && tile + tiles < tile_end_ && reads_one_stream_fastest();
     args.group_stride = x_.group_stride;
     args.widened = reinterpret_cast<float*>(blocks_);
@@ -546,7 +547,7 @@ class Product {
   std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0;
   int tiles_ = 1;              // of a bundle
   std::int64_t apart_ = 1;     // tiles from one of a bundle to the next one
-  std::int64_t to_next_ = 1;   // where bundles are of runs: tiles from one to the one that is read after it
+  std::int64_t to_next_ = 1;   // tiles from one of a bundle to the one that is read after it
   const Micros* micros_ = nullptr;
   bool unpack_ = false;
   // Of the bundle that comes next: its blocks, and how much of each a panel fetches.
