@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,6 +42,10 @@ class MergeTable {
     }
   }
   std::size_t size() const noexcept { return size_; }
+  // Asks for the place of a pair that will be added soon.
+  void prefetch(std::int32_t left, std::int32_t right) const noexcept {
+    __builtin_prefetch(&entries_[slot(pack(left, right))], 1);
+  }
 
  private:
   struct Entry {
@@ -63,8 +68,7 @@ class MergeTable {
 // Immutable after construction; encode() may run in any number of threads.
 class Bpe {
  public:
-  // `merges` holds pairs of token strings in order of rank. Throws Error (format) naming `file` when a part
-  // or the result of a merge is not in the vocabulary.
+  // Throws Error (format) naming the file when a part or the result of a merge is not in the vocabulary.
   class Builder;
 
   // Appends the ids of one pre-tokenised word (valid UTF-8).
@@ -120,12 +124,18 @@ class Bpe::Builder {
   Vocab& vocab() { return bpe_->vocab_; }
   BpeOptions& options() { return bpe_->options_; }
   void reserve_merges(std::size_t count) { bpe_->merges_.reserve(count); }
-  // In order of rank, after the vocabulary and the options are complete.
-  void add_merge(std::string_view left, std::string_view right);
+  // Left, right, left, right, ... in order of rank, after the vocabulary and the options are complete. May be
+  // called again for those that follow.
+  void add_merges(std::span<const std::string_view> parts);
   std::shared_ptr<const Bpe> build();
 
  private:
+  static constexpr std::size_t kMergesTogether = 32;
+
   std::shared_ptr<Bpe> bpe_;
+  void add_batch(std::span<const std::string_view> parts);
+  // Remembers which characters, and bytes, this merge joins.
+  void note_boundary(std::string_view left, std::string_view right);
   void find_symbols();
   void find_raw_vocabulary();
 

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <utility>
 
 #include "engine/base/error.h"
 #include "engine/base/utf8.h"
@@ -21,40 +23,61 @@ bool is_fallback_token(std::string_view token) {
 
 }  // namespace
 
-void Bpe::Builder::add_merge(std::string_view left, std::string_view right) {
-  Bpe& bpe = *bpe_;
-  if (bpe.joins_.empty()) {
-    bpe.joins_.resize(join_bits / 64);
-    bpe.byte_joins_.resize(65536 / 64);
+void Bpe::Builder::add_merges(std::span<const std::string_view> parts) {
+  if (bpe_->joins_.empty()) {
+    bpe_->joins_.resize(join_bits / 64);
+    bpe_->byte_joins_.resize(65536 / 64);
   }
-  const auto id_of = [&](std::string_view token) {
-    const std::int32_t id = bpe.vocab_.find(token);
-    if (id < 0)
-      throw Error(ErrorKind::format, Fault{file_, fmt::format("merge {} of the BPE model", rank_),
-                                           "tokens of the vocabulary", fmt::format("'{}'", token)});
-    return id;
-  };
-  const std::int32_t left_id = id_of(left), right_id = id_of(right);
-  const std::string& prefix = bpe.options_.continuing_subword_prefix;
-  if (right.size() < prefix.size())
-    throw Error(ErrorKind::format,
-                Fault{file_, fmt::format("merge {} of the BPE model", rank_),
-                      fmt::format("a right part that starts with '{}'", prefix), fmt::format("'{}'", right)});
-  joined_.assign(left);
-  joined_ += right.substr(prefix.size());
-  const std::int32_t joined = id_of(joined_);
-  bpe.merges_.add(left_id, right_id, {rank_, static_cast<std::uint32_t>(joined)});
-  ++rank_;
+  for (std::size_t i = 0; i + 1 < parts.size(); i += 2 * kMergesTogether)
+    add_batch(parts.subspan(i, std::min(2 * kMergesTogether, (parts.size() - i) / 2 * 2)));
+}
 
+// A merge looks up three tokens and one place of the merge table, each somewhere else in memory: a batch of
+// them waits once.
+void Bpe::Builder::add_batch(std::span<const std::string_view> parts) {
+  Bpe& bpe = *bpe_;
+  const std::size_t merges = parts.size() / 2, prefix = bpe.options_.continuing_subword_prefix.size();
+  std::array<std::string_view, 3 * kMergesTogether> tokens;  // the parts, then what they join to
+  std::array<std::int32_t, 3 * kMergesTogether> ids;
+  std::copy(parts.begin(), parts.end(), tokens.begin());
+  const auto rest = [&](std::size_t i) { return parts[2 * i + 1].substr(std::min(prefix, parts[2 * i + 1].size())); };
+  joined_.clear();
+  for (std::size_t i = 0; i < merges; ++i) (joined_ += parts[2 * i]) += rest(i);
+  for (std::size_t i = 0, end = 0; i < merges; ++i) {
+    const std::size_t begin = std::exchange(end, end + parts[2 * i].size() + rest(i).size());
+    tokens[2 * merges + i] = std::string_view(joined_).substr(begin, end - begin);
+  }
+  bpe.vocab_.find_all(std::span(tokens).first(3 * merges), ids);
+  for (std::size_t i = 0; i < merges; ++i) bpe.merges_.prefetch(ids[2 * i], ids[2 * i + 1]);
+  for (std::size_t i = 0; i < merges; ++i) {
+    const std::string_view left = tokens[2 * i], right = tokens[2 * i + 1];
+    const auto known = [&](std::size_t at) {
+      if (ids[at] >= 0) return ids[at];
+      throw Error(ErrorKind::format, Fault{file_, fmt::format("merge {} of the BPE model", rank_),
+                                           "tokens of the vocabulary", fmt::format("'{}'", tokens[at])});
+    };
+    const std::int32_t left_id = known(2 * i), right_id = known(2 * i + 1);
+    if (right.size() < prefix)
+      throw Error(ErrorKind::format,
+                  Fault{file_, fmt::format("merge {} of the BPE model", rank_),
+                        fmt::format("a right part that starts with '{}'", bpe.options_.continuing_subword_prefix),
+                        fmt::format("'{}'", right)});
+    bpe.merges_.add(left_id, right_id, {rank_, static_cast<std::uint32_t>(known(2 * merges + i))});
+    ++rank_;
+    note_boundary(left, right);
+  }
+}
+
+void Bpe::Builder::note_boundary(std::string_view left, std::string_view right) {
   if (left.empty() || right.empty()) return;
   if (is_fallback_token(left) || is_fallback_token(right)) merges_fallback_ = true;
   std::size_t last = left.size(), first = 0;
   const std::size_t bit = join_bit(utf8::previous(left, last), utf8::next(right, first));
-  bpe.joins_[bit >> 6] |= 1ull << (bit & 63);
+  bpe_->joins_[bit >> 6] |= 1ull << (bit & 63);
   if (byte_level::unspell(left, left_bytes_) && byte_level::unspell(right, right_bytes_)) {
     const std::size_t pair = static_cast<std::size_t>(static_cast<unsigned char>(left_bytes_.back())) << 8 |
                              static_cast<unsigned char>(right_bytes_.front());
-    bpe.byte_joins_[pair >> 6] |= 1ull << (pair & 63);
+    bpe_->byte_joins_[pair >> 6] |= 1ull << (pair & 63);
   }
 }
 

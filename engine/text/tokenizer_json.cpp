@@ -1,7 +1,10 @@
 // Reads tokenizer.json: the vocabulary and merges as a stream, the small parts as JSON values.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -73,6 +76,10 @@ json read_value(JsonReader& in, JsonEvent event) {
 // Strings one after another, without an allocation for each.
 class StringList {
  public:
+  void reserve(std::size_t strings, std::size_t bytes) {
+    ends_.reserve(strings);
+    text_.reserve(bytes);
+  }
   void add(std::string_view text) {
     text_ += text;
     ends_.push_back(text_.size());
@@ -99,7 +106,10 @@ struct RawModel {
 
 class ModelReader {
  public:
-  ModelReader(JsonReader& in, std::string_view file) : in_(in), file_(file) {}
+  // `bytes` of the whole file, of which a token and its merge take about 64, indentation and escapes included.
+  ModelReader(JsonReader& in, std::string_view file, std::size_t bytes) : in_(in), file_(file), bytes_(bytes) {
+    model_.vocab.reserve(bytes / 64, bytes / 8);
+  }
 
   RawModel read() {
     in_.expect(JsonEvent::begin_object, "model");
@@ -162,6 +172,7 @@ class ModelReader {
   void read_merges(JsonEvent event) {
     if (model_.has_merges) wrong("model.merges", "one list", event);
     model_.has_merges = true;
+    model_.merges.reserve(bytes_ / 32, bytes_ / 4);
     if (event != JsonEvent::begin_array) wrong("model.merges", "an array", event);
     while ((event = in_.next()) != JsonEvent::end_array) {
       if (event == JsonEvent::string) {
@@ -187,6 +198,7 @@ class ModelReader {
 
   JsonReader& in_;
   std::string_view file_;
+  std::size_t bytes_;
   RawModel model_;
 };
 
@@ -215,8 +227,12 @@ std::shared_ptr<const Bpe> make_bpe(RawModel raw, std::string_view file) {
   out.byte_fallback = jf::flag(options, "byte_fallback", false, file, "model");
   out.ignore_merges = jf::flag(options, "ignore_merges", false, file, "model");
   builder.reserve_merges(raw.merges.size() / 2);
-  for (std::size_t i = 0; i + 1 < raw.merges.size(); i += 2)
-    builder.add_merge(raw.merges[i], raw.merges[i + 1]);
+  std::array<std::string_view, 128> some;
+  for (std::size_t begin = 0; begin < raw.merges.size(); begin += some.size()) {
+    const std::size_t count = std::min(some.size(), raw.merges.size() - begin);
+    for (std::size_t i = 0; i < count; ++i) some[i] = raw.merges[begin + i];
+    builder.add_merges(std::span(some).first(count));
+  }
   return builder.build();
 }
 
@@ -287,7 +303,7 @@ void read_tokenizer_json(std::string_view text, std::string_view file, Tokenizer
     if (key == "model") {
       if (std::exchange(has_model, true))
         throw Error(ErrorKind::format, Fault{std::string(file), "model", "one model", "another"});
-      parts.model = make_model(ModelReader(in, file).read(), file);
+      parts.model = make_model(ModelReader(in, file, text.size()).read(), file);
       continue;
     }
     event = in.next();

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "engine/base/error.h"
 
 namespace moe {
@@ -22,6 +25,7 @@ void Vocab::grow(std::size_t tokens) {
 
 void Vocab::reserve(std::size_t tokens, std::size_t bytes) {
   entries_.reserve(tokens);
+  by_id_.reserve(tokens);
   text_.reserve(bytes);
   grow(tokens);
 }
@@ -48,6 +52,25 @@ void Vocab::add(std::string_view token, std::uint64_t id, std::string_view file)
     slots_[at] = static_cast<std::uint32_t>(entries_.size());
   }
   by_id_[static_cast<std::size_t>(id)] = slots_[at];
+}
+
+void Vocab::find_all(std::span<const std::string_view> tokens, std::span<std::int32_t> ids) const noexcept {
+  if (slots_.empty()) return std::fill(ids.begin(), ids.end(), -1);
+  constexpr std::size_t together = 64;
+  std::array<std::size_t, together> at;
+  for (std::size_t first = 0; first < tokens.size(); first += together) {
+    const std::size_t count = std::min(together, tokens.size() - first);
+    const auto entry = [&](std::size_t i) { return slots_[at[i]] ? &entries_[slots_[at[i]] - 1] : nullptr; };
+    for (std::size_t i = 0; i < count; ++i) {
+      at[i] = hash_bytes(tokens[first + i]) & mask_;
+      __builtin_prefetch(&slots_[at[i]]);
+    }
+    for (std::size_t i = 0; i < count; ++i)
+      if (const Entry* e = entry(i)) __builtin_prefetch(e);
+    for (std::size_t i = 0; i < count; ++i)
+      if (const Entry* e = entry(i)) __builtin_prefetch(text_.data() + e->offset);
+    for (std::size_t i = 0; i < count; ++i) ids[first + i] = find_from(at[i], tokens[first + i]);
+  }
 }
 
 }  // namespace moe

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,13 +47,10 @@ class Vocab {
 
   // -1 when there is no such token.
   std::int32_t find(std::string_view token) const noexcept {
-    if (slots_.empty()) return -1;
-    for (std::size_t at = hash_bytes(token) & mask_;; at = (at + 1) & mask_) {
-      const std::uint32_t entry = slots_[at];
-      if (entry == 0) return -1;
-      if (view(entries_[entry - 1]) == token) return static_cast<std::int32_t>(entries_[entry - 1].id);
-    }
+    return slots_.empty() ? -1 : find_from(hash_bytes(token) & mask_, token);
   }
+  // ids[i] of tokens[i]. Look-ups in a large vocabulary mostly wait for memory; these wait together.
+  void find_all(std::span<const std::string_view> tokens, std::span<std::int32_t> ids) const noexcept;
   bool has(std::int64_t id) const noexcept {
     return id >= 0 && static_cast<std::size_t>(id) < by_id_.size() &&
            by_id_[static_cast<std::size_t>(id)] != 0;
@@ -76,6 +74,13 @@ class Vocab {
     std::uint32_t offset, length, id;
   };
   std::string_view view(const Entry& e) const noexcept { return {text_.data() + e.offset, e.length}; }
+  std::int32_t find_from(std::size_t slot, std::string_view token) const noexcept {
+    for (;; slot = (slot + 1) & mask_) {
+      const std::uint32_t entry = slots_[slot];
+      if (entry == 0) return -1;
+      if (view(entries_[entry - 1]) == token) return static_cast<std::int32_t>(entries_[entry - 1].id);
+    }
+  }
   void grow(std::size_t tokens);
 
   std::string text_;

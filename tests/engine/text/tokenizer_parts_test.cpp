@@ -180,7 +180,11 @@ TEST(Bpe, ShortAndLongWordsFollowTheDefinition) {
       tokens.push_back(left + right);
       merges.emplace_back(left, right);
     }
-    for (const auto& [left, right] : merges) builder.add_merge(left, right);
+    std::vector<std::string_view> parts;
+    for (const auto& [left, right] : merges) parts.insert(parts.end(), {left, right});
+    const std::size_t first = random() % (merges.size() + 1) * 2;  // in two calls, of all sizes
+    builder.add_merges(std::span(parts).first(first));
+    builder.add_merges(std::span(parts).subspan(first));
     const auto bpe = builder.build();
     for (int i = 0; i < 200; ++i) {
       std::string word;
