@@ -25,6 +25,7 @@
 #include "kernels/simd/matmul_bf16-inl.h"
 #elif defined(MOE_AMX)
 #include "kernels/simd/matmul_amx-inl.h"
+#include "kernels/simd/matmul_int8_amx-inl.h"
 #endif
 // clang-format on
 
@@ -36,7 +37,6 @@ constexpr std::int64_t kBf16InputBytes = 2;
 constexpr RooflineKernels::Burn kBurnBf16 = {burn_bf16, std::int64_t{4} * kLanes* kChains};
 #elif defined(MOE_AMX)
 constexpr std::int64_t kBf16InputBytes = 2;
-constexpr RooflineKernels::Burn kBurnBf16 = {burn_bf16, kBurnTiles * kTileLines * kLanes* kStepInputs * 2};
 #else
 constexpr std::int64_t kBf16InputBytes = 4;  // rounded floats
 constexpr RooflineKernels::Burn kBurnBf16 = kBurnF32;

@@ -1,5 +1,4 @@
-// The table of processors with the tile instructions of AMX_BF16: Sapphire Rapids and later ones. Tiles multiply int8 too, but
-// groups of 32 quants, each with its scale, fill half of one and send their integers through memory: no faster than vectors.
+// The table of processors with the tile instructions of AMX_BF16 and AMX_INT8: Sapphire Rapids and later ones.
 #if defined(__x86_64__)
 
 #include <immintrin.h>

@@ -99,6 +99,7 @@ std::string missing_for_amx() {
   std::string missing = missing_for_avx512vnni();
   note(missing, bit(features, 24), "AMX_TILE");
   note(missing, bit(features, 22), "AMX_BF16");
+  note(missing, bit(features, 25), "AMX_INT8");
   constexpr std::uint32_t kTileStates = 3U << 17;
   note(missing, missing.empty() && (saved_states() & kTileStates) == kTileStates && granted_tiles(), "an operating system that grants tiles");
   return missing;

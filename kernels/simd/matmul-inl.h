@@ -72,40 +72,40 @@ inline void for_blocks(const MicroArgs& given, std::int64_t bytes, F f) {
 }
 
 // The microkernels of a kind, for up to `rows` rows and 1, 2, 4 or (of one row) 8 tiles, as far as rows *
-// tiles <= sums.
+// tiles <= sums and tiles <= most_tiles.
 struct MicroSet {
   Micro by_log_tiles[4];
 };
 struct Micros {
   const MicroSet* by_rows = nullptr;  // null: there are none
-  int rows = 0, sums = 0;
+  int rows = 0, sums = 0, most_tiles = 8;
 
   Micro find(std::int64_t count, int tiles) const {
     return by_rows[count - 1].by_log_tiles[std::countr_zero(static_cast<unsigned>(tiles))];
   }
   int max_tiles(std::int64_t count) const {
-    if (count == 1 && sums >= 8) return 8;
-    return 4 * count <= sums ? 4 : 2 * count <= sums ? 2 : 1;
+    const int fit = count == 1 && sums >= 8 ? 8 : 4 * count <= sums ? 4 : 2 * count <= sums ? 2 : 1;
+    return std::min(fit, most_tiles);
   }
 };
 
-template <template <int, int> class Kernel, int MR, int T, int sums>
+template <template <int, int> class Kernel, int MR, int T, int sums, int most_tiles>
 constexpr Micro micro_or_null() {
-  if constexpr (MR * T <= sums && (T <= 4 || MR == 1)) {
+  if constexpr (MR * T <= sums && T <= most_tiles && (T <= 4 || MR == 1)) {
     return Kernel<MR, T>::run;
   } else {
     return nullptr;
   }
 }
-template <template <int, int> class Kernel, int sums, int... R>
+template <template <int, int> class Kernel, int sums, int most_tiles, int... R>
 constexpr std::array<MicroSet, sizeof...(R)> micro_sets(std::integer_sequence<int, R...>) {
-  return {MicroSet{{micro_or_null<Kernel, R + 1, 1, sums>(), micro_or_null<Kernel, R + 1, 2, sums>(),
-                    micro_or_null<Kernel, R + 1, 4, sums>(), micro_or_null<Kernel, R + 1, 8, sums>()}}...};
+  return {MicroSet{{micro_or_null<Kernel, R + 1, 1, sums, most_tiles>(), micro_or_null<Kernel, R + 1, 2, sums, most_tiles>(),
+                    micro_or_null<Kernel, R + 1, 4, sums, most_tiles>(), micro_or_null<Kernel, R + 1, 8, sums, most_tiles>()}}...};
 }
-template <template <int, int> class Kernel, int rows, int sums>
-constexpr auto kMicroSets = micro_sets<Kernel, sums>(std::make_integer_sequence<int, rows>());
-template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs>
-constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums>.data(), rows, sums};
+template <template <int, int> class Kernel, int rows, int sums, int most_tiles>
+constexpr auto kMicroSets = micro_sets<Kernel, sums, most_tiles>(std::make_integer_sequence<int, rows>());
+template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs, int most_tiles = 8>
+constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums, most_tiles>.data(), rows, sums, most_tiles};
 
 // A place in a tile's weights that is ahead of the kernel: behind the tile's end comes the tile that is T tiles on. Its constructor
 // and those of its users are always inline: a call that takes the arguments' address would keep a kernel's copy of them in memory.
@@ -257,7 +257,9 @@ struct Family {
   std::int64_t chunk_rows;
   Micros widening = {};  // instead of `unpack`: on the tiles as they are, for the first panel; leave the block unpacked
   std::int64_t inputs = kBlockK;  // that a panel takes at once; whole blocks
-  bool whole_panels = false;  // all but the last have as many rows as they can; else all have nearly the same
+  std::int64_t direct_rows = 0;  // up to which tiles are read as they are; 0: kDirectPanels panels
+  // All panels but the last have as many rows as they can, where tiles are unpacked if they ever are; else nearly the same.
+  bool whole_panels = false;
   void (*end)() = nullptr;    // called after a product, where there is something to put away
 };
 
@@ -324,12 +326,14 @@ class Product {
     const std::int64_t chunks = (left + family_.chunk_rows - 1) / family_.chunk_rows;
     rows_ = (left + chunks - 1) / chunks;
     micros_ = &family_.direct;
-    unpack_ = micros_->by_rows == nullptr || (family_.unpacked.by_rows != nullptr && rows_ > kDirectPanels * micros_->rows);
+    const std::int64_t direct = family_.direct_rows > 0 ? family_.direct_rows : kDirectPanels * micros_->rows;
+    unpack_ = micros_->by_rows == nullptr || (family_.unpacked.by_rows != nullptr && rows_ > direct);
     if (unpack_) micros_ = &family_.unpacked;
     const std::int64_t most = micros_->rows;
     if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;
     panels_ = (rows_ + most - 1) / most;
-    tiles_ = reads_one_stream() ? 1 : micros_->max_tiles(panels_ > 1 && family_.whole_panels ? most : (rows_ + panels_ - 1) / panels_);
+    whole_panels_ = family_.whole_panels && (unpack_ || family_.unpacked.by_rows == nullptr);
+    tiles_ = reads_one_stream() ? 1 : micros_->max_tiles(panels_ > 1 && whole_panels_ ? most : (rows_ + panels_ - 1) / panels_);
     // A single panel takes all of K for a few tiles, whose sums leave L1 to its rows; the sums of few rows are small, and
     // more tiles are finished together.
     group_tiles_ = panels_ == 1 && (unpack_ || rows_ > kFewQuantRows) ? std::max(tiles_, 2) : kGroupTiles;
@@ -421,7 +425,7 @@ class Product {
 
   // The chunk's row that a panel begins with.
   std::int64_t panel_begin(std::int64_t panel) const {
-    return family_.whole_panels ? std::min(panel * micros_->rows, rows_) : rows_ * panel / panels_;
+    return whole_panels_ ? std::min(panel * micros_->rows, rows_) : rows_ * panel / panels_;
   }
 
   const std::byte* weights(std::int64_t tile, std::int64_t k) const {
@@ -549,7 +553,7 @@ class Product {
   std::int64_t apart_ = 1;     // tiles from one of a bundle to the next one
   std::int64_t to_next_ = 1;   // tiles from one of a bundle to the one that is read after it
   const Micros* micros_ = nullptr;
-  bool unpack_ = false;
+  bool unpack_ = false, whole_panels_ = false;
   // Of the bundle that comes next: its blocks, and how much of each a panel fetches.
   const std::byte* next_ = nullptr;
   std::int64_t share_ = 0;

@@ -188,9 +188,10 @@ constexpr Family kWidenedPairsFamily = {.direct = {},
                                         .whole_panels = true,
                                         .end = end_tiles};
 
-// The peak of this instruction: as many products at once as there are sums.
+// The peak of an instruction: as many products at once as there are sums.
 inline constexpr std::int64_t kBurnTiles = 4;
-float burn_bf16(std::int64_t iterations) {
+template <bool quants>
+float burn_tiles(std::int64_t iterations) {
   shape_tiles({kTileLines, kTileLines});
   alignas(64) float block[kTileLines * kLanes] = {};
   tile_load<kInputs>(block, kTileBytes);
@@ -202,15 +203,18 @@ float burn_bf16(std::int64_t iterations) {
   tile_zero<kSums + 2>();
   tile_zero<kSums + 3>();
   for (std::int64_t i = 0; i < iterations; ++i) {
-    tile_dot_bf16<kSums, kInputs, kWeights>();
-    tile_dot_bf16<kSums + 1, kInputs, kWeights + 1>();
-    tile_dot_bf16<kSums + 2, kInputs + 1, kWeights>();
-    tile_dot_bf16<kSums + 3, kInputs + 1, kWeights + 1>();
+    tile_dot<quants, kSums, kInputs, kWeights>();
+    tile_dot<quants, kSums + 1, kInputs, kWeights + 1>();
+    tile_dot<quants, kSums + 2, kInputs + 1, kWeights>();
+    tile_dot<quants, kSums + 3, kInputs + 1, kWeights + 1>();
   }
   tile_store<kSums>(block, kTileBytes);
   end_tiles();
   return block[0];
 }
+
+constexpr RooflineKernels::Burn kBurnBf16 = {burn_tiles<false>, kBurnTiles * kTileLines * kLanes* kStepInputs * 2};
+constexpr RooflineKernels::Burn kBurnInt8 = {burn_tiles<true>, kBurnTiles * kTileLines * kLanes* kTileBytes * 2};
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

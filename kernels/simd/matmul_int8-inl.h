@@ -187,6 +187,8 @@ constexpr Family kQ4Family = {kInt8Micros<WeightType::q4, QuantForm::nibbles, st
                               unpack_nibbles,
                               kInt8Rows};
 
+#if !defined(MOE_AMX)  // which has tiles for many rows
+
 const Family& int8_family(WeightType type) { return type == WeightType::q8 ? kQ8Family : kQ4Family; }
 
 // The peak of dot_quads, where quants need not be cut.
@@ -209,6 +211,8 @@ float burn_int8(std::int64_t iterations) {
 }
 
 constexpr RooflineKernels::Burn kBurnInt8 = {burn_int8, std::int64_t{2} * 4 * kLanes* kChains};
+
+#endif
 
 }  // namespace
 }  // namespace moe::kernels::MOE_SIMD

