@@ -17,6 +17,8 @@ struct Epilogue {
   // Of matrices in RowOrder::gate_up alone.
   Activation activation = Activation::silu;
   float alpha = 0, limit = 0;  // clamped_swiglu's
+  // Outputs stay in the caches however many there are: they are read soon by the thread that makes them.
+  bool read_soon = false;
 };
 
 }  // namespace moe::kernels

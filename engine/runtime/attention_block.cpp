@@ -1,4 +1,4 @@
-// Attention with grouped queries: projections, norms, rotation, cache, scores.
+// Attention with grouped queries: scores, mix, and what they cost.
 #include <algorithm>
 #include <cstring>
 #include <functional>
@@ -26,11 +26,12 @@ std::uint64_t visible_pairs(std::int64_t first, std::int64_t rows, std::int64_t 
 void Executor::Pass::attention(std::int32_t index) {
   const LayerSpec& layer = spec_.layers[index];
   const LayerWeights& w = model_.layers[index];
-  project(layer, w);
   if (layer.attention.kind == AttentionSpec::Kind::latent) {
+    project(layer, w);
     latent_attention(index);
     count_heads(index);
   } else {
+    make_heads(index);
     grouped_attention(index);
   }
   if (rows_ == 0) return;
@@ -43,88 +44,12 @@ void Executor::Pass::attention(std::int32_t index) {
   residual(layer.post_attention_norm, w.post_attention_norm, branch);
 }
 
-// in = W_in norm(x): [rows, q | k | v] or the latent counterparts.
-void Executor::Pass::project(const LayerSpec& layer, const LayerWeights& w) {
-  const Rows x = residual_stream(), normed = spread(norm_, rows_, spec_.hidden);
-  norm_rows(layer.input_norm, w.input_norm, x, normed);
-  const Rows in = spread(in_, rows_, w.attention.in.rows());
-  ops_.matmul(w.attention.in, normed.data, normed.stride, rows_, in.data, in.stride, with_bias(w.attention.in_bias));
-  tally_matrix(Component::attn_proj, w.attention.in);
-}
-
-void Executor::Pass::rotate(const AttentionSpec& a, std::int64_t row, float* x, std::int32_t heads,
-                            std::int64_t stride) const {
-  if (a.rope < 0) return;
-  const RopeSpec& rope = spec_.ropes[a.rope];
-  const std::int32_t pairs = rope.pairs();
-  const Angles& table = angles_[a.rope];
-  ops_.table().rope(x, heads, stride, table.cos.at(row * pairs), table.sin.at(row * pairs), pairs, pairs,
-                    rope.interleaved ? kernels::RopeLayout::interleaved : kernels::RopeLayout::half_split);
-}
-
-// Rows between projection and scores: norms, clamp, rotation; their keys and values go to the cache.
-void Executor::Pass::finish_stretch(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place,
-                                    const Stretch& stretch, const Rows& in) {
-  const auto norm_heads = [&](const NormSpec& spec, const Vector& weight, float* x, std::int32_t heads, std::int32_t dim,
-                              bool whole) {
-    const std::int32_t parts = whole ? 1 : heads, size = whole ? heads * dim : dim;
-    for (std::int32_t i = 0; i < parts; ++i) ops_.norm(spec, weight, x + i * size, size, x + i * size);
-  };
-  const auto clamp = [&](float* x, std::int64_t n) {
-    for (std::int64_t i = 0; a.clip_qkv > 0 && i < n; ++i) x[i] = std::clamp(x[i], -a.clip_qkv, a.clip_qkv);
-  };
-  const auto for_rows = [&](auto f) {
-    for (std::int64_t r = stretch.first_row; r < stretch.first_row + stretch.rows; ++r) f(r, in[r]);
-  };
-  const bool normed = a.qk_norm != AttentionSpec::NormScope::none;
-  const bool whole = a.qk_norm == AttentionSpec::NormScope::projection;
-  const std::int64_t q_width = std::int64_t{a.heads} * a.key_dim, k_width = std::int64_t{a.kv_heads} * a.key_dim,
-                     v_width = std::int64_t{a.kv_heads} * a.value_dim;
-  for_rows([&](std::int64_t r, float* q) {
-    if (normed) norm_heads(a.q_norm, w.q_norm, q, a.heads, a.key_dim, whole);
-    clamp(q, q_width);
-    rotate(a, r, q, a.heads, a.key_dim);
-  });
-  if (!a.owns_cache()) return;
-
-  // Values first: where they are the raw keys, the keys' norm must not have touched them yet.
-  float* values = in[stretch.first_row] + q_width + k_width;
-  std::int64_t value_stride = in.stride;
-  thread_local std::vector<float> copy;
-  if (a.value_is_key) {
-    copy.resize(stretch.rows * v_width);
-    values = copy.data();
-    value_stride = v_width;
-  }
-  for_rows([&](std::int64_t r, const float* q) {
-    float* v = values + (r - stretch.first_row) * value_stride;
-    if (a.value_is_key) std::copy_n(q + q_width, v_width, v);
-    if (a.v_norm) norm_heads(*a.v_norm, {}, v, a.kv_heads, a.value_dim, false);
-    clamp(v, v_width);
-  });
-  for_rows([&](std::int64_t r, float* q) {
-    float* k = q + q_width;
-    if (normed) norm_heads(a.k_norm, w.k_norm, k, a.kv_heads, a.key_dim, whole);
-    clamp(k, k_width);
-    rotate(a, r, k, a.kv_heads, a.key_dim);
-  });
-  const float* keys = in[stretch.first_row] + q_width;
-  for (std::int32_t h = 0; h < a.kv_heads; ++h) {
-    stretch.cache->store_values(ops_.table(), place, stretch.first_position, stretch.rows, h, values + h * a.value_dim, value_stride);
-    stretch.cache->store_keys(ops_.table(), place, stretch.first_position, stretch.rows, h, keys + h * a.key_dim, in.stride);
-  }
-}
-
 void Executor::Pass::grouped_attention(std::int32_t index) {
   const AttentionSpec& a = spec_.layers[index].attention;
-  const AttentionWeights& w = model_.layers[index].attention;
-  const KvLayout::Place& place = kv_layout_.place(index);
-  const Rows in = spread(in_, rows_, w.in.rows());
-  ops_.for_rows(std::ssize(stretches_), [&](std::int64_t i) { finish_stretch(a, w, place, stretches_[i], in); });
-  lap(Component::elementwise);
-  count_heads(index);
+  const std::int64_t width = model_.layers[index].attention.in.rows();
+  const Rows in = spread(in_, rows_, width);
   // Later layers read this one's keys and values at most: its other rows end here.
-  if (fast_prefill_ && index + 1 == spec_.first_layer_without_cache()) keep_wanted_rows(in, w.in.rows());
+  if (fast_prefill_ && index + 1 == spec_.first_layer_without_cache()) keep_wanted_rows(in, width);
   attend(index, in, spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim));
 }
 

@@ -1,6 +1,7 @@
 // The state of one forward pass: its rows, its buffers, and the steps that the executor's source files implement.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -75,14 +76,35 @@ class Executor::Pass {
   // attention_block.cpp
   void sort_spans();
   void attention(std::int32_t index);
-  void project(const LayerSpec& layer, const LayerWeights& w);
   void grouped_attention(std::int32_t index);
-  void finish_stretch(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place, const Stretch& stretch,
-                      const Rows& in);
   void attend(std::int32_t index, const Rows& q, const Rows& out);
-  void rotate(const AttentionSpec& a, std::int64_t row, float* x, std::int32_t heads, std::int64_t stride) const;
   void count_heads(std::int32_t index);   // what is done with queries, keys and values before they meet
   void count_scores(std::int32_t index);
+  // heads.cpp
+  void make_heads(std::int32_t index);
+  void project(const LayerSpec& layer, const LayerWeights& w);
+  void rotate(const AttentionSpec& a, std::int64_t row, float* x, std::int32_t heads, std::int64_t stride) const;
+  void norm_heads(const NormSpec& spec, const Vector& weight, float* x, std::int32_t heads, std::int32_t dim, bool whole) const;
+  void clamp_heads(const AttentionSpec& a, float* x, std::int64_t n) const {
+    for (std::int64_t i = 0; a.clip_qkv > 0 && i < n; ++i) x[i] = std::clamp(x[i], -a.clip_qkv, a.clip_qkv);
+  }
+  void finish_head_row(const AttentionSpec& a, const NormSpec& norm, const Vector& weight, std::int64_t row, float* x,
+                       std::int32_t heads) const;
+  void finish_queries(const AttentionSpec& a, const AttentionWeights& w, const Stretch& stretch, float* x, std::int64_t stride,
+                      std::int32_t heads) const;
+  void finish_keys(const AttentionSpec& a, const AttentionWeights& w, const KvLayout::Place& place, const Stretch& stretch,
+                   float* x, std::int64_t stride, std::int32_t first, std::int32_t heads) const;
+  void finish_values(const AttentionSpec& a, const KvLayout::Place& place, const Stretch& stretch, float* x, std::int64_t stride,
+                     std::int32_t first, std::int32_t heads) const;
+  // f(stretch) for what of the stretches lies in rows [first, first + rows).
+  template <class F>
+  void for_stretches(std::int64_t first, std::int64_t rows, F f) const {
+    const auto end_of = [](const Stretch& s) { return s.first_row + s.rows; };
+    for (auto s = std::ranges::upper_bound(stretches_, first, {}, end_of); s != stretches_.end() && s->first_row < first + rows; ++s) {
+      const std::int64_t begin = std::max(first, s->first_row), end = std::min(first + rows, end_of(*s));
+      f(Stretch{s->cache, begin, std::int32_t(end - begin), std::int32_t(s->first_position + (begin - s->first_row))});
+    }
+  }
   // latent_block.cpp
   void latent_attention(std::int32_t index);
 

@@ -25,6 +25,11 @@ class Profile {
     parts_[std::size_t(c)].seconds += std::chrono::duration<double>(now - last_).count();
     last_ = now;
   }
+  // Time that was put down to `from` with the last step.
+  void move(Component from, Component to, double seconds) {
+    parts_[std::size_t(from)].seconds -= seconds;
+    parts_[std::size_t(to)].seconds += seconds;
+  }
   void read(Component c, std::uint64_t bytes) { parts_[std::size_t(c)].bytes += bytes; }
   const Part& operator[](Component c) const { return parts_[std::size_t(c)]; }
 

@@ -305,7 +305,7 @@ class Product {
   // Whether all outputs go past the caches. Not where they are added to what is read from the same place.
   bool streams() const {
     return x_.rows * w_.outputs() * static_cast<std::int64_t>(sizeof(float)) > kStreamedBytes &&
-           epilogue_.residual == nullptr && ldy_ % kLanes == 0 && reinterpret_cast<std::uintptr_t>(y_) % 64 == 0;
+           epilogue_.residual == nullptr && !epilogue_.read_soon && ldy_ % kLanes == 0 && reinterpret_cast<std::uintptr_t>(y_) % 64 == 0;
   }
 
   // As many panels of rows read tiles as they are, if they can; for more, blocks are unpacked once.
