@@ -1,6 +1,5 @@
 // Attention with grouped queries: scores, mix, and what they cost.
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <numeric>
 
@@ -46,10 +45,9 @@ void Executor::Pass::attention(std::int32_t index) {
 
 void Executor::Pass::grouped_attention(std::int32_t index) {
   const AttentionSpec& a = spec_.layers[index].attention;
-  const std::int64_t width = model_.layers[index].attention.in.rows();
-  const Rows in = spread(in_, rows_, width);
+  const Rows in = spread(in_, rows_, model_.layers[index].attention.in.rows());
   // Later layers read this one's keys and values at most: its other rows end here.
-  if (fast_prefill_ && index + 1 == spec_.first_layer_without_cache()) keep_wanted_rows(in, width);
+  if (fast_prefill_ && index + 1 == spec_.first_layer_without_cache()) keep_wanted_rows(in, std::int64_t{a.heads} * a.key_dim);
   attend(index, in, spread(mixed_, rows_, std::int64_t{a.heads} * a.value_dim));
 }
 

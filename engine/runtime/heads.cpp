@@ -1,6 +1,7 @@
 // Queries, keys and values between the residual stream and the scores: projection, norms, clamp, rotation, cache.
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,8 @@ namespace {
 constexpr std::int64_t kFewRows = 32;
 // Outputs of a piece, where a head is not longer: a group of tiles that products finish together; for several threads half as many.
 constexpr std::int64_t kPieceOutputs = 256;
+// Pieces a thread should find, lest some wait for others; a lone one never waits.
+constexpr std::int64_t kPiecesPerThread = 4;
 
 enum class Section : std::uint8_t { queries, keys, values };
 
@@ -89,7 +92,7 @@ void Executor::Pass::finish_head_row(const AttentionSpec& a, const NormSpec& nor
   rotate(a, row, x, heads, a.key_dim);
 }
 
-// x: head `first` in the stretch's first row, `stride` floats from row to row; the same below.
+// x: the first of the heads in the stretch's first row, `stride` floats from row to row; the same below.
 void Executor::Pass::finish_queries(const AttentionSpec& a, const AttentionWeights& w, const Stretch& stretch, float* x,
                                     std::int64_t stride, std::int32_t heads) const {
   for (std::int32_t r = 0; r < stretch.rows; ++r) {
@@ -136,7 +139,8 @@ void Executor::Pass::make_heads(std::int32_t index) {
   const AttentionWeights& w = weights.attention;
   const KvLayout::Place& place = kv_layout_.place(index);
   const std::vector<Piece> pieces = pieces_of(a, ops_.team().size() == 1 ? kPieceOutputs : kPieceOutputs / 2);
-  const bool apart = rows_ >= kFewRows && independent(a) && begin_with_tiles(pieces) && !w.in.is_unpacked();
+  const bool apart = rows_ >= kFewRows && independent(a) && begin_with_tiles(pieces) && !w.in.is_unpacked() &&
+                     std::ssize(pieces) >= kPiecesPerThread * (ops_.team().size() - 1);
   const Rows in = spread(in_, rows_, w.in.rows());
   const auto finish = [&](const Piece& piece, const Stretch& stretch, float* x, std::int64_t stride) {
     switch (piece.section) {
@@ -167,11 +171,12 @@ void Executor::Pass::make_heads(std::int32_t index) {
           y.data = buffer.get(piece.begin + rows * y.stride);  // a product counts outputs from the matrix's first one on
         }
         kernels::multiply(ops_.table(), w.in, input, epilogue, y.data, y.stride, piece.begin, piece.end);
-        const auto start = std::chrono::steady_clock::now();
+        const bool timed = profile_ != nullptr && worker == 0;
+        const auto start = timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
         for_stretches(first_row, rows, [&](const Stretch& stretch) {
           finish(piece, stretch, y[stretch.first_row - first_row] + piece.begin, y.stride);
         });
-        if (worker == 0) seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        if (timed) seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       });
     });
     tally_matrix(Component::attn_proj, w.in);

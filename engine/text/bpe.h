@@ -133,6 +133,7 @@ class Bpe::Builder {
   static constexpr std::size_t kMergesTogether = 32;
 
   std::shared_ptr<Bpe> bpe_;
+  void make_joins();
   void add_batch(std::span<const std::string_view> parts);
   // Remembers which characters, and bytes, this merge joins.
   void note_boundary(std::string_view left, std::string_view right);

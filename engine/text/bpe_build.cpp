@@ -23,17 +23,20 @@ bool is_fallback_token(std::string_view token) {
 
 }  // namespace
 
+void Bpe::Builder::make_joins() {
+  if (!bpe_->joins_.empty()) return;
+  bpe_->joins_.resize(join_bits / 64);
+  bpe_->byte_joins_.resize(65536 / 64);
+}
+
 void Bpe::Builder::add_merges(std::span<const std::string_view> parts) {
-  if (bpe_->joins_.empty()) {
-    bpe_->joins_.resize(join_bits / 64);
-    bpe_->byte_joins_.resize(65536 / 64);
-  }
+  make_joins();
   for (std::size_t i = 0; i + 1 < parts.size(); i += 2 * kMergesTogether)
     add_batch(parts.subspan(i, std::min(2 * kMergesTogether, (parts.size() - i) / 2 * 2)));
 }
 
-// A merge looks up three tokens and one place of the merge table, each somewhere else in memory: a batch of
-// them waits once.
+// A merge looks up three tokens and one place of the merge table, each somewhere else in memory: those of a
+// batch are waited for together.
 void Bpe::Builder::add_batch(std::span<const std::string_view> parts) {
   Bpe& bpe = *bpe_;
   const std::size_t merges = parts.size() / 2, prefix = bpe.options_.continuing_subword_prefix.size();
@@ -114,10 +117,7 @@ void Bpe::Builder::find_raw_vocabulary() {
 std::shared_ptr<const Bpe> Bpe::Builder::build() {
   static std::atomic<std::uint64_t> serials{0};
   bpe_->serial_ = ++serials;
-  if (bpe_->joins_.empty()) {
-    bpe_->joins_.resize(join_bits / 64);
-    bpe_->byte_joins_.resize(65536 / 64);
-  }
+  make_joins();
   find_symbols();
   find_raw_vocabulary();
   return std::move(bpe_);

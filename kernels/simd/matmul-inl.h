@@ -320,7 +320,7 @@ class Product {
 
   bool gated() const { return w_.order() == RowOrder::gate_up; }
 
-  // Chunks and panels of nearly equal size, so that none is left with a few rows.
+  // Chunks of nearly equal size, and panels too but for families of whole ones, so that none is left with a few rows.
   void begin_chunk() {
     const std::int64_t left = x_.rows - row_;
     const std::int64_t chunks = (left + family_.chunk_rows - 1) / family_.chunk_rows;

@@ -1,8 +1,8 @@
 // Products of many rows of quants by the tile instructions of AMX. Included inside a target region; see target.h.
 //
-// A group's integers are exact, so these are the bits of the vectors' products: what a sum is scaled with needs no
-// start (kernels/packed_input.h), for weights are signed here, and the product of an integer below 2^22 and its scale is rounded once
-// either way. A group of 32 fills half of an instruction, and its integers go through memory to the vectors that scale them.
+// A group's integers are exact, so these are the bits of the vectors' products. They need no start (kernels/packed_input.h), for
+// weights are signed here; an integer below 2^22 times its scale is rounded once either way. A group of 32 fills half of an
+// instruction, and its integers go through memory to the vectors that scale them.
 
 namespace moe::kernels::MOE_SIMD {
 namespace {

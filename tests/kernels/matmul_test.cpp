@@ -169,7 +169,7 @@ TEST(Matmul, ManyRowsAndLongInputs) {  // beyond every cache block
 }
 
 TEST(Matmul, SplitsOfOutputsAndThreadsStridesAndAlignmentChangeNothing) {
-  const std::int64_t n = 117, k = 300, rows = 19, ldx = k + 5, ldy = n + 3;
+  const std::int64_t n = 117, k = 300, rows = 45, ldx = k + 5, ldy = n + 3;
   const std::vector<float> x = random_floats(static_cast<std::size_t>(rows * k), 12);
   std::vector<float> strided(static_cast<std::size_t>(rows * ldx + 1), NAN);
   for (std::int64_t r = 0; r < rows; ++r) std::copy_n(&x[r * k], k, &strided[1 + r * ldx]);
@@ -369,11 +369,11 @@ TEST(Matmul, ExtremesOfTheIntegersAreExact) {
     for (const float sign : {1.0F, -1.0F}) {
       for (const bool alternate : {false, true}) {
         std::vector<float> weights(static_cast<std::size_t>(n * k));
-        std::vector<float> x(static_cast<std::size_t>(20 * k));
+        std::vector<float> x(static_cast<std::size_t>(45 * k));
         for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = alternate && i % 2 != 0 ? -sign : sign;
         for (std::size_t i = 0; i < x.size(); ++i) x[i] = alternate && i % 2 != 0 ? -127.0F : 127.0F;
         const PackedMatrix w = pack(std::vector{row_major(WeightType::f32, weights.data(), n, k)}, type);
-        for (const std::int64_t rows : {1, 2, 20}) {
+        for (const std::int64_t rows : {1, 2, 20, 45}) {
           const std::vector<float> expected = multiply(scalar_table(), w, x, rows, Compute::int8);
           EXPECT_NEAR(expected[0], sign * 127 * 512, 127 * 512 * 0.005);
           for (const KernelTable* table : exact_tables()) {
@@ -387,24 +387,27 @@ TEST(Matmul, ExtremesOfTheIntegersAreExact) {
 }
 
 TEST(Matmul, InputsThatHaveNoQuantsSpoilTheirOwnRowAlone) {
-  const std::int64_t n = 20, k = 100;
+  const std::int64_t n = 20, k = 100, all = 40;
   for (const WeightType type : {WeightType::q8, WeightType::q4}) {
     const PackedMatrix w = random_matrix(type, n, k, 31);
-    std::vector<float> x = random_floats(7 * k, 32);
+    std::vector<float> x = random_floats(all * k, 32);
     x[0 * k + 7] = NAN;
     x[1 * k + 99] = INFINITY;
     std::fill_n(&x[2 * k], k, 0.0F);
     std::fill_n(&x[3 * k], 40, 1e-38F);
     x[5 * k + 50] = std::nextafter(kMostAmax, 0.0F);  // the largest that has a scale
     x[6 * k + 50] = -kMostAmax;
-    const std::vector<float> expected = multiply(scalar_table(), w, x, 7, Compute::int8);
+    const std::vector<float> expected = multiply(scalar_table(), w, x, all, Compute::int8);
     for (const KernelTable* table : exact_tables()) {
-      const std::vector<float> y = multiply(*table, w, x, 7, Compute::int8);
-      for (std::int64_t i = 0; i < n; ++i) {
-        EXPECT_TRUE(std::isnan(y[i]) && std::isnan(y[n + i]) && std::isnan(y[6 * n + i])) << table->name;
-        EXPECT_EQ(y[2 * n + i], 0.0F) << table->name;
+      for (const std::int64_t rows : {std::int64_t{7}, all}) {  // by vectors, and by tiles where there are some
+        const std::vector<float> y = multiply(*table, w, x, rows, Compute::int8);
+        for (std::int64_t i = 0; i < n; ++i) {
+          EXPECT_TRUE(std::isnan(y[i]) && std::isnan(y[n + i]) && std::isnan(y[6 * n + i])) << table->name;
+          EXPECT_EQ(y[2 * n + i], 0.0F) << table->name;
+        }
+        EXPECT_EQ(std::memcmp(&y[2 * n], &expected[2 * n], 4 * n * sizeof(float)), 0) << table->name;
+        EXPECT_EQ(std::memcmp(&y[7 * n], &expected[7 * n], (rows - 7) * n * sizeof(float)), 0) << table->name;
       }
-      EXPECT_EQ(std::memcmp(&y[2 * n], &expected[2 * n], 4 * n * sizeof(float)), 0) << table->name;
     }
   }
 }

@@ -6,11 +6,13 @@
 #include <map>
 #include <memory>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/memory.h"
 #include "engine/runtime/inspect.h"
 #include "eval/run/engine_backend.h"
 #include "eval/run/work.h"
+#include "kernels/multiply.h"
 #include "kernels/roofline.h"
 #include "tools/common/program.h"
 #include "tools/common/progress.h"
@@ -24,7 +26,7 @@ using namespace moe::eval;
 
 namespace {
 
-// What real runs reach of the limits below, roughly: estimates should be near, not flattering.
+// What real runs reach of the speeds below, roughly: estimates should be near, not flattering.
 constexpr double kUsualShare = 0.6;
 constexpr std::int64_t kChunk = 512;
 
@@ -63,10 +65,32 @@ void check_without_model(const Task& task, const Strategy& strategy, const RunOp
 
 // What this machine can do, measured for a moment.
 struct Machine {
-  std::map<kernels::Compute, double> flops;  // a second
+  std::map<kernels::Compute, double> flops;  // a second, of products
   double bandwidth = 0;                      // bytes a second
   int threads = 0;
 };
+
+// FLOPs a second of a prompt's products: how far those stay behind the peak differs from one table to the next.
+double measure_products(const kernels::KernelTable& table, kernels::ThreadTeam& team, kernels::Compute compute) {
+  constexpr std::int64_t kRows = 256, kSize = 1024;
+  const std::vector<float> x(kRows * kSize, 1.0F), zeros(kSize * kSize);
+  const auto type = compute == kernels::Compute::int8 ? kernels::WeightType::q8 : kernels::WeightType::bf16;
+  const kernels::PackedMatrix w =
+      kernels::pack(std::vector{kernels::row_major(kernels::WeightType::f32, zeros.data(), kSize, kSize)}, type);
+  kernels::PackedInput input;
+  input.bind(table, compute, x.data(), kSize, kRows, kSize);
+  table.prepare(input, 0, kRows);
+  std::vector<float> y(kRows * kSize);
+  double best = 0;
+  for (const auto start = Clock::now(); seconds_since(start) < 0.15;) {
+    const auto begin = Clock::now();
+    team.parallel_for(kSize, 4 * kernels::row_granularity(), [&](std::int64_t first, std::int64_t end, int) {
+      kernels::multiply(table, w, input.all(), {}, y.data(), kSize, first, end);
+    });
+    best = std::max(best, 2.0 * kRows * kSize * kSize / seconds_since(begin));
+  }
+  return best;
+}
 
 Machine measure_machine(int threads, const std::vector<LoadFlags>& forms) {
   kernels::ThreadTeam team(threads);
@@ -74,7 +98,7 @@ Machine measure_machine(int threads, const std::vector<LoadFlags>& forms) {
   Machine machine;
   for (const LoadFlags& form : forms) {
     double& flops = machine.flops[compute_of(form)];
-    if (flops == 0) flops = kernels::measure_compute_peak(table, team, compute_of(form), 0.15);
+    if (flops == 0) flops = measure_products(table, team, compute_of(form));
   }
   machine.bandwidth = kernels::measure_read_bandwidth(table, team, std::int64_t{192} << 20, 0.3);
   machine.threads = team.size();
@@ -161,7 +185,8 @@ class ModelCheck {
     kv_all_ = std::max(kv_all_, one * together);
   }
 
-  double flops() const { return kUsualShare * machine_.flops.at(session_.compute); }
+  // Beside their products, prompts take a quarter of their time for attention, norms and waiting.
+  double flops() const { return 0.75 * machine_.flops.at(session_.compute); }
 
   static std::string shown_tokens(const Job& job) {
     if (const auto* score = std::get_if<ScoreJob>(&job)) {

@@ -112,11 +112,12 @@ TEST_P(KvTypes, AreCloseToF32) {
 
 std::vector<Case> cases() {
   std::vector<Case> all;
-  for (const char* model : {"llama-f32", "llama-odd-sizes", "qwen3-window-v4", "gemma3_text-softcap-f16", "gemma4_text-shared-f32", "gemma4_text-k-eq-v", "olmoe-clip-bf16",
-                            "gpt_oss-f32", "moe_alibi-f32", "deepseek_v3-f32"}) {
+  for (const char* model : {"llama-f32", "llama-odd-sizes", "qwen3-window-v4", "gemma3_text-softcap-f16", "gemma4_text-shared-f32",
+                            "gemma4_text-k-eq-v", "olmoe-clip-bf16", "gpt_oss-f32", "moe_alibi-f32", "deepseek_v3-f32"}) {
     for (const KvType type : {KvType::f32, KvType::bf16, KvType::q8}) {
       // A rounded key may send a token to another expert; and where keys are the values they count twice.
-      const bool routes = std::string_view(model).starts_with("gpt_oss"), twice = std::string_view(model).ends_with("k-eq-v");
+      const std::string_view name = model;
+      const bool routes = name.starts_with("gpt_oss"), twice = name.ends_with("k-eq-v");
       const double most = twice ? 0.5 : type == KvType::bf16 ? 0.05 : routes ? 0.5 : 0.1;
       all.push_back({model, type, type == KvType::f32 ? 0 : most});
     }

@@ -58,11 +58,11 @@ struct Outcome {
 };
 
 // `chunk` tokens a pass.
-Outcome run(const SyntheticOptions& options, std::size_t chunk = 200) {
-  const ModelSpec spec = small_moe();
+Outcome run(const SyntheticOptions& options, std::size_t chunk = 200, const ModelSpec& spec = small_moe(),
+            std::int32_t prompt = 200, int threads = 2) {
   const SyntheticWeights weights = synthetic_weights(spec, options);
   const auto model = Model::load(spec, weights.locate, weights.checkpoint);
-  kernels::ThreadTeam team(2);
+  kernels::ThreadTeam team(threads);
   Outcome outcome;
   RoutingStats routing(spec, 16);
   Executor::Options executor_options;
@@ -71,7 +71,7 @@ Outcome run(const SyntheticOptions& options, std::size_t chunk = 200) {
   Executor executor(model, team, executor_options);
   CostMeter meter(spec);
   Sequence sequence = executor.new_sequence();
-  const auto tokens = some_tokens(200);
+  const auto tokens = some_tokens(prompt);
   for (std::size_t at = 0; at < tokens.size(); at += chunk) {
     const Feed feed{&sequence, std::span(tokens).subspan(at, std::min(chunk, tokens.size() - at))};
     const auto logits = executor.forward({&feed, 1}, &meter);
@@ -90,8 +90,32 @@ TEST(SyntheticWeights, GiveTheSameModelEveryTime) {
   EXPECT_NE(first.logits, run(other).logits);
 }
 
-// A layer takes rows in blocks of its own, which a pass of 200 rows has several of.
-TEST(Executor, ChunksOfAPromptChangeNothing) { EXPECT_EQ(run({}).logits, run({}, 67).logits); }
+// A layer takes rows in blocks of its own, which a pass of 300 rows has two of.
+TEST(Executor, ChunksOfAPromptChangeNothing) {
+  const auto expected = run({}, 300, small_moe(), 300).logits;
+  EXPECT_EQ(expected, run({}, 67, small_moe(), 300).logits);
+}
+
+// Heads that are finished in several pieces of queries, keys and values, or (few rows) all at once.
+TEST(Executor, PiecesOfHeadsChangeNothing) {
+  ModelSpec spec = small_moe();
+  for (LayerSpec& layer : spec.layers) {
+    AttentionSpec& a = layer.attention;
+    a.heads = 8;
+    a.kv_heads = 4;
+    a.key_dim = a.value_dim = 64;
+    a.qk_norm = AttentionSpec::NormScope::head;
+    a.v_norm.emplace().weighted = false;
+    a.clip_qkv = 1.5F;
+  }
+  validate(spec, "test");
+  const auto expected = run({}, 31, spec, 300, 1).logits;
+  for (const int threads : {1, 2, 3, 7}) {
+    for (const std::size_t chunk : {300U, 67U}) {
+      EXPECT_EQ(expected, run({}, chunk, spec, 300, threads).logits) << threads << " threads, chunks of " << chunk;
+    }
+  }
+}
 
 TEST(SyntheticWeights, GiveWellSpreadLogitsInEveryForm) {
   for (const SyntheticOptions& options :

@@ -173,7 +173,7 @@ TEST(Bpe, ShortAndLongWordsFollowTheDefinition) {
     std::vector<std::string> tokens = {"a", "b", "c", "d"};
     for (const std::string& token : tokens) builder.vocab().add(token, next++, "test");
     std::vector<std::pair<std::string, std::string>> merges;
-    for (int i = 0; i < 25; ++i) {
+    for (int i = 0; i < 150; ++i) {  // more than are looked up together
       const std::string left = tokens[random() % tokens.size()], right = tokens[random() % tokens.size()];
       if (left.size() + right.size() > 12 || builder.vocab().find(left + right) >= 0) continue;
       builder.vocab().add(left + right, next++, "test");
