@@ -233,7 +233,7 @@ void for_each_group(const ModelSpec& spec, std::int64_t context, std::int64_t ch
   }
 }
 
-// What kernels and their first threads keep for themselves: sums, attention's state. Each further thread takes .5 to .8 MB.
+// What kernels and their first threads keep for themselves: sums, attention's state, heads under way. Each further thread takes .5 to 1.3 MB.
 constexpr std::int64_t kScratchBytes = 1'500'000;
 
 std::int64_t pass_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compute compute) {
