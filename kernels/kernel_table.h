@@ -23,12 +23,18 @@ namespace moe::kernels {
 // Pairs that rotate together: (j, j + half), or (2j, 2j + 1).
 enum class RopeLayout : std::uint8_t { half_split, interleaved };
 
+// What no table's rows_together exceeds.
+inline constexpr std::int64_t kMostRowsTogether = 256;
+
 struct KernelTable {
   const char* name;
 
   // Bytes of an input of a bf16 product: 2, or 4 where the table has no bf16 products of its own and keeps the
   // rounded numbers as floats.
   std::int64_t bf16_input_bytes;
+  // Rows of a prompt that a layer's products best take together: more share what is read of the weights, fewer leave the numbers
+  // between two products in the caches. A multiple of 32, kMostRowsTogether at most.
+  std::int64_t rows_together;
   // Fills rows [row_begin, row_end) of a bound input.
   void (*prepare)(const PackedInput& input, std::int64_t row_begin, std::int64_t row_end);
   // y[r * ldy + n] = epilogue(sum over k of w[n, k] * x[r, k]) for all rows of x, n in [n_begin, n_end),

@@ -159,6 +159,7 @@ float burn(std::int64_t iterations) {
 constinit const KernelTable kScalarTable = {
     .name = "scalar",
     .bf16_input_bytes = 4,
+    .rows_together = 224,
     .prepare = scalar::prepare,
     .matmul = scalar::matmul,
     .rmsnorm = scalar::rmsnorm,

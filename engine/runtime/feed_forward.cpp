@@ -54,7 +54,7 @@ void Executor::Pass::gated(const GatedWeights& w, const ActivationSpec& act, std
     ops_.matmul(w.down, inner.data, inner.stride, count, out[first], out.stride, from_row(down, first));
   };
   if (w.gate_up.is_unpacked()) return run_rows(0, rows);
-  Ops::for_row_blocks(rows, run_rows);
+  ops_.for_row_blocks(rows, run_rows);
 }
 
 void Executor::Pass::shared_expert(std::int32_t index, const Rows& x, const Rows& out) {

@@ -160,7 +160,7 @@ void Executor::Pass::make_heads(std::int32_t index) {
     double seconds = 0;  // of the calling thread
     kernels::Epilogue epilogue = with_bias(w.in_bias);
     epilogue.read_soon = true;
-    Ops::for_row_blocks(rows_, [&](std::int64_t first_row, std::int64_t rows) {
+    ops_.for_row_blocks(rows_, [&](std::int64_t first_row, std::int64_t rows) {
       const kernels::InputRows input = ops_.prepare(w.in.type(), normed[first_row], normed.stride, rows, w.in.cols()).all();
       ops_.for_tasks(std::ssize(pieces), [&](std::int64_t i, int worker) {
         const Piece& piece = pieces[i];

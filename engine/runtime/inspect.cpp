@@ -236,17 +236,6 @@ void for_each_group(const ModelSpec& spec, std::int64_t context, std::int64_t ch
 // What kernels and their first threads keep for themselves: sums, attention's state, heads under way. Each further thread takes .5 to 1.3 MB.
 constexpr std::int64_t kScratchBytes = 1'500'000;
 
-std::int64_t pass_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compute compute) {
-  const PassBuffers buffers(spec, rows);
-  const std::int64_t n = buffers.prepared();
-  // Inputs as products read them: numbers, or a byte each and what a group has besides.
-  constexpr std::int64_t kFloat = sizeof(float), kGroup = sizeof(kernels::InputGroups) / kernels::InputGroups::kGroups;
-  const std::int64_t prepared = compute == kernels::Compute::int8   ? n + n / kernels::kQuantGroup * kGroup
-                                : compute == kernels::Compute::bf16 ? n * 2
-                                                                    : buffers.prepared_f32() * kFloat;
-  return buffers.numbers() * kFloat + prepared + kScratchBytes;
-}
-
 }  // namespace
 
 std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form) {
@@ -299,9 +288,14 @@ std::int64_t kv_memory_bytes(const ModelSpec& spec, std::int64_t context, std::i
 }
 
 std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compute compute) {
-  // Blocks of rows are longest where all of them are full: a few rows fewer may take more.
-  const std::int64_t full = rows / Ops::kRowsTogether * Ops::kRowsTogether;
-  return std::max(pass_bytes(spec, rows, compute), pass_bytes(spec, full, compute));
+  const PassBuffers buffers(spec, rows);
+  const std::int64_t n = buffers.prepared();
+  // Inputs as products read them: numbers, or a byte each and what a group has besides.
+  constexpr std::int64_t kFloat = sizeof(float), kGroup = sizeof(kernels::InputGroups) / kernels::InputGroups::kGroups;
+  const std::int64_t prepared = compute == kernels::Compute::int8   ? n + n / kernels::kQuantGroup * kGroup
+                                : compute == kernels::Compute::bf16 ? n * 2
+                                                                    : buffers.prepared_f32() * kFloat;
+  return buffers.numbers() * kFloat + prepared + kScratchBytes;
 }
 
 Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& contexts, std::int64_t chunk) {

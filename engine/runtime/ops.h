@@ -47,16 +47,20 @@ class Ops {
   void matmul_here(const kernels::PackedMatrix& w, const float* x, std::int64_t ldx, std::int64_t rows, float* y,
                    std::int64_t ldy) const;
 
-  static constexpr std::int64_t kRowsTogether = 224;
   // f(first, count) for runs of rows of nearly equal size, few enough that the numbers between two products
   // of a layer stay in the second-level cache. All but the last are of whole panels, whatever multiplies them. The first run is a
   // longest one: buffers do not grow on the way.
   template <class F>
-  static void for_row_blocks(std::int64_t rows, F&& f) {
-    for (std::int64_t b = 0; b < row_blocks(rows); ++b) f(row_block(rows, b), row_block(rows, b + 1) - row_block(rows, b));
+  void for_row_blocks(std::int64_t rows, F&& f) const {
+    const std::int64_t blocks = (rows + table_.rows_together - 1) / table_.rows_together;
+    const auto start = [&](std::int64_t b) {
+      const std::int64_t step = blocks * kPanelRows;
+      return std::min(rows, (rows * b + step - 1) / step * kPanelRows);
+    };
+    for (std::int64_t b = 0; b < blocks; ++b) f(start(b), start(b + 1) - start(b));
   }
-  // Rows of the longest of those runs.
-  static std::int64_t block_rows(std::int64_t rows) { return rows == 0 ? 0 : row_block(rows, 1); }
+  // No run is longer, whatever multiplies.
+  static std::int64_t block_rows(std::int64_t rows) { return std::min(rows, kernels::kMostRowsTogether); }
   // f(row) for every row, spread over the team.
   template <class F>
   void for_rows(std::int64_t rows, F&& f) const {
@@ -76,13 +80,6 @@ class Ops {
  private:
   // Of tiles (AMX), the largest; the rows of others' panels are made nearly equal.
   static constexpr std::int64_t kPanelRows = 32;
-  static_assert(kRowsTogether % kPanelRows == 0);
-  // Where run b begins.
-  static std::int64_t row_block(std::int64_t rows, std::int64_t b) {
-    const std::int64_t step = row_blocks(rows) * kPanelRows;
-    return std::min(rows, (rows * b + step - 1) / step * kPanelRows);
-  }
-  static std::int64_t row_blocks(std::int64_t rows) { return (rows + kRowsTogether - 1) / kRowsTogether; }
 
   void run_parts(std::span<const Part* const> parts, const kernels::PackedInput& input, float* y, std::int64_t ldy) const;
   const kernels::PackedInput& prepare(kernels::Compute compute, const float* x, std::int64_t ldx, std::int64_t rows,

@@ -42,6 +42,13 @@ constexpr std::int64_t kBf16InputBytes = 4;  // rounded floats
 constexpr RooflineKernels::Burn kBurnBf16 = kBurnF32;
 #endif
 
+// Tiles multiply so fast that reading the weights once less counts for more than what vectors gain in the caches.
+#if defined(MOE_AMX)
+constexpr std::int64_t kRowsTogether = kMostRowsTogether;
+#else
+constexpr std::int64_t kRowsTogether = 224;
+#endif
+
 #if defined(MOE_BF16_DOT) || defined(MOE_AMX)
 const Family& bf16_family(WeightType type) {
   switch (type) {
@@ -73,6 +80,7 @@ constexpr KernelTable make_table(const char* name) {
   return {
       .name = name,
       .bf16_input_bytes = kBf16InputBytes,
+      .rows_together = kRowsTogether,
       .prepare = prepare,
       .matmul = matmul,
       .rmsnorm = rmsnorm,

@@ -74,9 +74,10 @@ struct Machine {
 double measure_products(const kernels::KernelTable& table, kernels::ThreadTeam& team, kernels::Compute compute) {
   constexpr std::int64_t kRows = 256, kSize = 1024;
   const std::vector<float> x(kRows * kSize, 1.0F), zeros(kSize * kSize);
-  const auto type = compute == kernels::Compute::int8 ? kernels::WeightType::q8 : kernels::WeightType::bf16;
-  const kernels::PackedMatrix w =
-      kernels::pack(std::vector{kernels::row_major(kernels::WeightType::f32, zeros.data(), kSize, kSize)}, type);
+  const bool quantised = compute == kernels::Compute::int8;
+  const auto stored = quantised ? kernels::WeightType::f32 : kernels::WeightType::bf16;
+  const kernels::PackedMatrix w = kernels::pack(std::vector{kernels::row_major(stored, zeros.data(), kSize, kSize)},
+                                                quantised ? kernels::WeightType::q8 : stored);
   kernels::PackedInput input;
   input.bind(table, compute, x.data(), kSize, kRows, kSize);
   table.prepare(input, 0, kRows);
