@@ -233,8 +233,9 @@ void for_each_group(const ModelSpec& spec, std::int64_t context, std::int64_t ch
   }
 }
 
-// What kernels and their first threads keep for themselves: sums, attention's state, heads under way. Each further thread takes .5 to 1.3 MB.
-constexpr std::int64_t kScratchBytes = 1'500'000;
+// What kernels and their first two threads keep for themselves: attention's state, and for each row of a block sums of 256 outputs
+// and as many of heads under way. Each further thread takes .5 to 1.3 MB.
+constexpr std::int64_t kScratchBytes = 2'000'000, kScratchRowBytes = 2 * 2 * 256 * sizeof(float);
 
 }  // namespace
 
@@ -295,7 +296,7 @@ std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compu
   const std::int64_t prepared = compute == kernels::Compute::int8   ? n + n / kernels::kQuantGroup * kGroup
                                 : compute == kernels::Compute::bf16 ? n * 2
                                                                     : buffers.prepared_f32() * kFloat;
-  return buffers.numbers() * kFloat + prepared + kScratchBytes;
+  return buffers.numbers() * kFloat + prepared + kScratchBytes + Ops::block_rows(rows) * kScratchRowBytes;
 }
 
 Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& contexts, std::int64_t chunk) {
