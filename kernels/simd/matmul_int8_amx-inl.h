@@ -108,15 +108,19 @@ struct AmxInt8Kernel {
 // One block of stored quants as signed bytes.
 template <WeightType W>
 void unpack_signed(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count, std::byte* out) {
-  constexpr QuantForm kForm = W == WeightType::q8 ? QuantForm::bytes : QuantForm::nibbles;
-  const __m512i offset = _mm512_set1_epi8(W == WeightType::q8 ? -128 : 8);  // 128 and -128 are the same to a byte
   const std::byte* stored = w.tile(tile) + quants_block_offset<W>(k);
   for (std::int64_t group = 0; group < quant_groups(count); ++group) {
     const std::byte* from = stored + quants_offset(W, group);
     std::byte* to = out + quants_offset(WeightType::q8, group);
     MOE_UNROLL
     for (int quad = 0; quad < 8; ++quad) {
-      _mm512_storeu_si512(to + quad * 4 * kLanes, _mm512_sub_epi8(load_quad<kForm>(from, quad), offset));
+      __m512i quants;
+      if constexpr (W == WeightType::q8) {
+        quants = _mm512_xor_si512(load_quad<QuantForm::bytes>(from, quad), _mm512_set1_epi8(-128));
+      } else {
+        quants = _mm512_sub_epi8(load_quad<QuantForm::nibbles>(from, quad), _mm512_set1_epi8(8));
+      }
+      _mm512_storeu_si512(to + quad * 4 * kLanes, quants);
     }
   }
 }
