@@ -82,6 +82,7 @@ class Executor::Pass {
   void count_scores(std::int32_t index);
   // heads.cpp
   void make_heads(std::int32_t index);
+  Rows normed_input(const LayerSpec& layer, const LayerWeights& w);
   void project(const LayerSpec& layer, const LayerWeights& w);
   void rotate(const AttentionSpec& a, std::int64_t row, float* x, std::int32_t heads, std::int64_t stride) const;
   void norm_heads(const NormSpec& spec, const Vector& weight, float* x, std::int32_t heads, std::int32_t dim, bool whole) const;

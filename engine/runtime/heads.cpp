@@ -57,11 +57,15 @@ bool begin_with_tiles(std::span<const Piece> pieces) {
 
 }  // namespace
 
+Rows Executor::Pass::normed_input(const LayerSpec& layer, const LayerWeights& w) {
+  const Rows normed = spread(norm_, rows_, spec_.hidden);
+  norm_rows(layer.input_norm, w.input_norm, residual_stream(), normed);
+  return normed;
+}
+
 // in = W_in norm(x): [rows, q | k | v] or the latent counterparts.
 void Executor::Pass::project(const LayerSpec& layer, const LayerWeights& w) {
-  const Rows x = residual_stream(), normed = spread(norm_, rows_, spec_.hidden);
-  norm_rows(layer.input_norm, w.input_norm, x, normed);
-  const Rows in = spread(in_, rows_, w.attention.in.rows());
+  const Rows normed = normed_input(layer, w), in = spread(in_, rows_, w.attention.in.rows());
   ops_.matmul(w.attention.in, normed.data, normed.stride, rows_, in.data, in.stride, with_bias(w.attention.in_bias));
   tally_matrix(Component::attn_proj, w.attention.in);
 }
@@ -155,8 +159,7 @@ void Executor::Pass::make_heads(std::int32_t index) {
       for (const Piece& piece : pieces) finish(piece, stretches_[i], in[stretches_[i].first_row] + piece.begin, in.stride);
     });
   } else {
-    const Rows x = residual_stream(), normed = spread(norm_, rows_, spec_.hidden);
-    norm_rows(layer.input_norm, weights.input_norm, x, normed);
+    const Rows normed = normed_input(layer, weights);
     double seconds = 0;  // of the calling thread
     kernels::Epilogue epilogue = with_bias(w.in_bias);
     epilogue.read_soon = true;

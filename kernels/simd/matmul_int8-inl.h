@@ -42,49 +42,76 @@ inline const std::int32_t* starts(const InputGroups& groups, WeightType type) {
   return type == WeightType::q8 ? groups.start_q8 : groups.start_q4;
 }
 
+// The sums [T][MR] of a microkernel of quants: the first `kept` stay in registers, the others in memory, [MR][T][16] at `memory`.
+// Always inline, lest the vectors go through memory.
+template <int MR, int T, int kept>
+struct QuantSums {
+  Vec sums[T][MR];
+  float* memory;
+
+  static constexpr bool resident(int t, int r) { return r * T + t < kept; }
+  float* at(int t, int r) const { return memory + (r * T + t) * kLanes; }
+  __attribute__((always_inline)) void begin(bool first) {
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      MOE_UNROLL
+      for (int t = 0; t < T; ++t) {
+        if (resident(t, r)) {
+          sums[t][r] = first ? zero() : load(at(t, r));
+        } else if (first) {
+          store(at(t, r), zero());
+        }
+      }
+    }
+  }
+  __attribute__((always_inline)) void add(int t, int r, Vec value, Vec scale) {
+    if (resident(t, r)) {
+      sums[t][r] = fma(value, scale, sums[t][r]);
+      keep_order(sums[t][r]);
+    } else {
+      store(at(t, r), fma(value, scale, load(at(t, r))));
+    }
+  }
+  // After each group, lest the compiler keep a second copy of the sums from group to group, on the stack.
+  __attribute__((always_inline)) void end_group() const {
+    if constexpr (kept < MR * T) __asm__ volatile("" : : : "memory");
+  }
+  __attribute__((always_inline)) void end() const {
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      MOE_UNROLL
+      for (int t = 0; t < T; ++t) {
+        if (resident(t, r)) store(at(t, r), sums[t][r]);
+      }
+    }
+  }
+};
+
 template <WeightType W, QuantForm form, typename Scale>
 struct Int8Kernels {
   template <int MR, int T>
   struct Kernel {
     static constexpr std::int64_t kGroupBytes = (form == QuantForm::bytes ? 8 : 4) * 4 * kLanes;
     // Sums that stay in registers, beside a group's integers, the weights, an input and what it is scaled with.
-    static constexpr int kResident = std::clamp(kVecs - MR * T - T - 2, 0, MR * T);
-    static constexpr bool resident(int t, int r) { return r * T + t < kResident; }
+    using Sums = QuantSums<MR, T, std::clamp(kVecs - MR * T - T - 2, 0, MR * T)>;
 
     static void run(const MicroArgs& given) {
       const MicroArgs args = given;  // a copy, which no store can be thought to change
-      Vec sums[T][MR];
-      MOE_UNROLL
-      for (int r = 0; r < MR; ++r) {
-        MOE_UNROLL
-        for (int t = 0; t < T; ++t) {
-          if (resident(t, r)) {
-            sums[t][r] = args.first ? zero() : load(at(args, t, r));
-          } else if (args.first) {
-            store(at(args, t, r), zero());
-          }
-        }
-      }
+      Sums sums;
+      sums.memory = args.sums;
+      sums.begin(args.first);
       for_groups<MR, T, kGroupBytes, Scale>(
           args, [&](const std::byte* weights, const Scale* scales, const std::byte* x,
                     const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>& ahead)
                     __attribute__((always_inline)) { group(args, inputs, g, weights, scales, x, ahead, sums); });
-      MOE_UNROLL
-      for (int r = 0; r < MR; ++r) {
-        MOE_UNROLL
-        for (int t = 0; t < T; ++t) {
-          if (resident(t, r)) store(at(args, t, r), sums[t][r]);
-        }
-      }
+      sums.end();
     }
 
    private:
-    static float* at(const MicroArgs& args, int t, int r) { return args.sums + (r * T + t) * kLanes; }
-
     static inline __attribute__((always_inline)) void group(const MicroArgs& args, const InputGroups* inputs,
                                                             int g, const std::byte* weights,
                                                             const Scale* scales, const std::byte* x,
-                                                            const Ahead<MR <= kFewQuantRows, T>& ahead, Vec (&sums)[T][MR]) {
+                                                            const Ahead<MR <= kFewQuantRows, T>& ahead, Sums& sums) {
       __m512i quads[T][MR];
       MOE_UNROLL
       for (int r = 0; r < MR; ++r) {
@@ -139,16 +166,10 @@ struct Int8Kernels {
         MOE_UNROLL
         for (int t = 0; t < T; ++t) {
           const Vec value = fma(_mm512_castsi512_ps(quads[t][r]), input, offset);
-          if (resident(t, r)) {
-            sums[t][r] = fma(value, scale[t], sums[t][r]);
-            keep_order(sums[t][r]);
-          } else {
-            store(at(args, t, r), fma(value, scale[t], load(at(args, t, r))));
-          }
+          sums.add(t, r, value, scale[t]);
         }
       }
-      // Lest the compiler keep a second copy of the sums from group to group, on the stack.
-      if constexpr (kResident < MR * T) __asm__ volatile("" : : : "memory");
+      sums.end_group();
     }
   };
 };

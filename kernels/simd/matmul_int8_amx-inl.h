@@ -15,24 +15,14 @@ struct AmxInt8Kernel {
   static constexpr int kHalf = MR == kHalfRows ? 0 : 1;
   static constexpr int kFirstSums = kSums + 2 * kHalf, kRowInputs = kInputs + kHalf;
   // Sums that stay in registers, beside the weights' scales, an input's and integers.
-  static constexpr int kResident = std::clamp(kVecs - T - 4, 0, MR * T);
-  static constexpr bool resident(int t, int r) { return r * T + t < kResident; }
+  using Sums = QuantSums<MR, T, std::clamp(kVecs - T - 4, 0, MR * T)>;
 
   static void run(const MicroArgs& given) {
     const MicroArgs args = given;  // a copy, which no store can be thought to change
     shape_quant_tiles(MR);
-    Vec sums[T][MR];
-    MOE_UNROLL
-    for (int r = 0; r < MR; ++r) {
-      MOE_UNROLL
-      for (int t = 0; t < T; ++t) {
-        if (resident(t, r)) {
-          sums[t][r] = args.first ? zero() : load(at(args, t, r));
-        } else if (args.first) {
-          store(at(args, t, r), zero());
-        }
-      }
-    }
+    Sums sums;
+    sums.memory = args.sums;
+    sums.begin(args.first);
     const auto groups = static_cast<int>(quant_groups(args.count));
     NextWeights<true, T> next(args, InputGroups::kGroups);
     alignas(64) std::int32_t integers[2][MR * T * kLanes];
@@ -49,18 +39,10 @@ struct AmxInt8Kernel {
     } else {
       for (int g = 0; g < groups; ++g) step(g, groups);
     }
-    MOE_UNROLL
-    for (int r = 0; r < MR; ++r) {
-      MOE_UNROLL
-      for (int t = 0; t < T; ++t) {
-        if (resident(t, r)) store(at(args, t, r), sums[t][r]);
-      }
-    }
+    sums.end();
   }
 
  private:
-  static float* at(const MicroArgs& args, int t, int r) { return args.sums + (r * T + t) * kLanes; }
-
   // The integers [MR][T][16] of group g of the block.
   static inline __attribute__((always_inline)) void dot(const MicroArgs& args, int g, std::int32_t* integers) {
     tile_load<kRowInputs>(args.x + g * kQuantGroup, kBlockK);
@@ -76,7 +58,7 @@ struct AmxInt8Kernel {
     tile_store<kFirstSums + t>(integers, T * kLanes * 4);
   }
 
-  static inline __attribute__((always_inline)) void add(const MicroArgs& args, int g, const std::int32_t* integers, Vec (&sums)[T][MR]) {
+  static inline __attribute__((always_inline)) void add(const MicroArgs& args, int g, const std::int32_t* integers, Sums& sums) {
     const float* scales = static_cast<const float*>(args.scales) + g * kLanes;
     Vec scale[T];
     MOE_UNROLL
@@ -92,16 +74,10 @@ struct AmxInt8Kernel {
       for (int t = 0; t < T; ++t) {
         const Vec integer = _mm512_cvtepi32_ps(_mm512_load_si512(integers + (r * T + t) * kLanes));
         const Vec value = mul(integer, input);
-        if (resident(t, r)) {
-          sums[t][r] = fma(value, scale[t], sums[t][r]);
-          keep_order(sums[t][r]);
-        } else {
-          store(at(args, t, r), fma(value, scale[t], load(at(args, t, r))));
-        }
+        sums.add(t, r, value, scale[t]);
       }
     }
-    // Lest the compiler keep a second copy of the sums from group to group, on the stack.
-    if constexpr (kResident < MR * T) __asm__ volatile("" : : : "memory");
+    sums.end_group();
   }
 };
 
