@@ -120,10 +120,11 @@ bool made_by_amd() { return made_by(0x68747541U, 0x69746E65U, 0x444D4163U); }   
 // Intel's take the time of four multiply-adds (measured on Emerald Rapids: half the FLOP/s), AMD's that of one.
 bool bf16_dots_are_slow() { return made_by_intel(); }
 
-// Measured on Zen 4: one stream 33 GB/s, eight of neighbouring tiles 25, with fetches or without.
+// Measured on Zen 4: one stream 33 GB/s, eight of neighbouring tiles 25, with fetches or without. Zen 3, which has no AVX-512: one
+// stream 20 GB/s, four 26.
 namespace {
 bool& one_stream_fastest() noexcept {
-  static bool fastest = made_by_amd();
+  static bool fastest = made_by_amd() && bit(cpuid(7).b, 16);
   return fastest;
 }
 }  // namespace
