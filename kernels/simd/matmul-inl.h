@@ -212,9 +212,9 @@ constexpr std::int64_t kNearQuantBytes = 512, kNextQuantBytes = 1024;
 constexpr std::int64_t far_quant_bytes(int rows) { return rows == 1 ? 1024 : kFarBytes; }
 
 // Quants are read group by group: f(weights, scales, x, inputs, g, ahead) with the first tile's and row's own of group g
-// of a block; it fetches the lines of the group ahead. Whether scales are those among the quants or widened ones, the quants lie
-// as in a tile.
-template <int MR, int T, std::int64_t group_bytes, typename Scale, typename F>
+// of a block, of which a row of x takes row_bytes; it fetches the lines of the group ahead. Whether scales are those among the
+// quants or widened ones, the quants lie as in a tile.
+template <int MR, int T, std::int64_t group_bytes, typename Scale, std::int64_t row_bytes = kBlockK, typename F>
 inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f) {
   const std::byte *weights = args.weights + kPairScaleBytes, *x = args.x;
   const auto* scales = static_cast<const Scale*>(args.scales);
@@ -239,9 +239,9 @@ inline __attribute__((always_inline)) void for_groups(const MicroArgs& args, F f
       ahead.advance(step);
       weights += step;
       scales += second ? kNextPair : kLanes;
-      x += kQuantGroup;
+      x += row_bytes / InputGroups::kGroups;
     }
-    x += args.block_stride - kBlockK;
+    x += args.block_stride - row_bytes;
     inputs += args.group_stride;
   }
 }
@@ -261,6 +261,9 @@ struct Family {
   // All panels but the last have as many rows as they can, where tiles are unpacked if they ever are; else nearly the same.
   bool whole_panels = false;
   void (*end)() = nullptr;    // called after a product, where there is something to put away
+  // Where tiles are unpacked: a block of inputs in another form, made once for all tiles of a group, of so many bytes a row.
+  std::int64_t input_bytes = 0;
+  void (*rewrite)(const std::byte* x, std::int64_t row_bytes, std::int64_t rows, std::byte* out) = nullptr;
 };
 
 inline Vec activate(const Epilogue& epilogue, Vec gate, Vec up) {
@@ -340,9 +343,12 @@ class Product {
     static thread_local Scratch scratch;
     const std::int64_t sums = group_tiles_ * rows_ * kLanes;
     const std::int64_t scales = unpack_ && x_.compute == Compute::int8 ? tiles_ * kBlockScales : 0;
-    sums_ = scratch.floats(sums + scales + tiles_ * family_.unpacked_bytes / 4);
+    rewrite_ = unpack_ && family_.rewrite != nullptr;
+    const std::int64_t inputs = rewrite_ ? rows_ * family_.input_bytes : 0;
+    sums_ = scratch.floats(sums + scales + (inputs + tiles_ * family_.unpacked_bytes) / 4);
     wide_scales_ = sums_ + sums;
-    blocks_ = reinterpret_cast<std::byte*>(wide_scales_ + scales);
+    inputs_ = reinterpret_cast<std::byte*>(wide_scales_ + scales);
+    blocks_ = inputs_ + inputs;
   }
 
   void group(std::int64_t begin, std::int64_t end) {
@@ -352,6 +358,7 @@ class Product {
     }
     const std::int64_t step = unpack_ ? kBlockK : panels_ == 1 ? w_.cols() : family_.inputs;
     for (std::int64_t k = 0; k < w_.cols(); k += step) {
+      if (rewrite_) family_.rewrite(x_.block(k / kBlockK, row_), x_.row_bytes, rows_, inputs_);
       for (std::int64_t tile = begin; tile < end;) {
         int tiles = tiles_;
         while (tiles > end - tile) tiles /= 2;
@@ -460,7 +467,7 @@ class Product {
     const std::int64_t block = k / kBlockK;
     for (std::int64_t panel = 0; panel < panels_; ++panel) {
       const std::int64_t row = panel_begin(panel), rows = panel_begin(panel + 1) - row;
-      args.x = x_.block(block, row_ + row);
+      args.x = rewrite_ ? inputs_ + row * family_.input_bytes : x_.block(block, row_ + row);
       args.groups = x_.groups == nullptr ? nullptr : x_.group_block(block, row_ + row);
       args.sums = sums_ + (slot * rows_ + row * tiles) * kLanes;
       args.next = args.next_in_order ? weights(tile + tiles, 0) : next_ + panel * share_;
@@ -553,7 +560,7 @@ class Product {
   std::int64_t apart_ = 1;     // tiles from one of a bundle to the next one
   std::int64_t to_next_ = 1;   // tiles from one of a bundle to the one that is read after it
   const Micros* micros_ = nullptr;
-  bool unpack_ = false, whole_panels_ = false;
+  bool unpack_ = false, whole_panels_ = false, rewrite_ = false;
   // Of the bundle that comes next: its blocks, and how much of each a panel fetches.
   const std::byte* next_ = nullptr;
   std::int64_t share_ = 0;
@@ -565,6 +572,7 @@ class Product {
   };
   Sums slots_[kGroupTiles];
   float* wide_scales_ = nullptr;  // [tile of the bundle][group of the block][16]
+  std::byte* inputs_ = nullptr;   // of the block, rewritten [row of the chunk]
   std::byte* blocks_ = nullptr;   // unpacked
 };
 

@@ -3,7 +3,7 @@
 // VPMADDUBSW saturates its sums of two products at 16 bits. Quants of q8 go in as magnitudes, with their
 // signs moved to the inputs: 2 * 127 * 127 fits. Those of q4 are unsigned below 16, so that even all eight
 // pairs of a group fit, 8 * 2 * 15 * 127, and are added up in 16 bits; the group's start then takes their
-// offset out. For many rows quants of q8 are cut into two such halves.
+// offset out.
 
 namespace moe::kernels::avx2 {
 namespace {
@@ -16,8 +16,14 @@ inline __m256i broadcast_quad(const std::byte* x) {
   std::memcpy(&four, x, sizeof four);
   return _mm256_set1_epi32(four);
 }
+inline __m256i broadcast_eight(const std::byte* x) {
+  std::int64_t eight;
+  std::memcpy(&eight, x, sizeof eight);
+  return _mm256_set1_epi64x(eight);
+}
 inline __m256i pairs_to_quads(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
 inline void keep_bytes(__m256i& v) { __asm__("" : "+x"(v)); }
+inline void keep_floats(__m256& v) { __asm__("" : "+x"(v)); }
 
 // Half of the lanes of a tile and one group: quads[r] = kStart and the exact sums of row r. fetch(i) asks for line i of a
 // group ahead.
@@ -41,11 +47,26 @@ inline void sum_q8(const std::byte* group, const std::byte* x, __m256i (&quads)[
   }
 }
 
-// The group's integers join eight sums.
-inline void add_group(float* sums, __m256i quads, const float* scales, const InputGroups& input, int g) {
-  const __m256 value = _mm256_fmadd_ps(_mm256_castsi256_ps(quads), _mm256_set1_ps(input.scale[g]),
-                                       _mm256_set1_ps(input.offset[g]));
-  _mm256_storeu_ps(sums, _mm256_fmadd_ps(value, _mm256_loadu_ps(scales), _mm256_loadu_ps(sums)));
+// A group's integers join eight sums.
+inline void add_eight(float* sums, __m256i quads, __m256 scales, __m256 input, __m256 offset) {
+  const __m256 value = _mm256_fmadd_ps(_mm256_castsi256_ps(quads), input, offset);
+  _mm256_storeu_ps(sums, _mm256_fmadd_ps(value, scales, _mm256_loadu_ps(sums)));
+}
+// A group's integers, integers(half, r), join MR rows of sums `stride` floats apart.
+template <int MR, int stride, typename Integers>
+inline __attribute__((always_inline)) void add_group(float* sums, const float* scales, const InputGroups* inputs, int g,
+                                                     Integers integers) {
+  Vec scale = load(scales);
+  keep_order(scale);
+  MOE_UNROLL
+  for (int r = 0; r < MR; ++r, sums += stride) {
+    __m256 input = _mm256_set1_ps(inputs[r].scale[g]), offset = _mm256_set1_ps(inputs[r].offset[g]);
+    keep_floats(input);
+    keep_floats(offset);
+    add_eight(sums, integers(0, r), scale.lo, input, offset);
+    add_eight(sums + 8, integers(1, r), scale.hi, input, offset);
+    __asm__ volatile("" : : : "memory");  // else the compiler keeps a second copy of the sums, on the stack
+  }
 }
 
 template <int MR, int T>
@@ -66,24 +87,25 @@ inline const float* widened(const float* scales, float*) { return scales; }
 
 template <int MR, int T>
 struct Q8Kernel {
-  static void run(const MicroArgs& given) {
-    const MicroArgs args = given;  // a copy, which no store can be thought to change
+  static void run(const MicroArgs& args) {
     if (args.first) clear_sums<MR, T>(args);
+    float* sums = args.sums;
+    const std::int64_t tile_stride = args.tile_stride, scale_stride = args.scale_stride;
     for_groups<MR, T, group_bytes(WeightType::q8), std::uint16_t>(
-        args, [&](const std::byte* weights, const std::uint16_t* stored, const std::byte* x,
+        args, [=](const std::byte* weights, const std::uint16_t* stored, const std::byte* x,
                   const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>& ahead) {
           for (int t = 0; t < T; ++t) {
             alignas(32) float room[kLanes];
-            const float* scales = widened(stored + t * args.scale_stride, room);
+            const float* scales = widened(stored + t * scale_stride, room);
             for (int half = 0; half < 2; ++half) {
               __m256i quads[MR];
-              sum_q8<MR>(weights + t * args.tile_stride + half * 32, x, quads, [&](int quad) __attribute__((always_inline)) {
+              sum_q8<MR>(weights + t * tile_stride + half * 32, x, quads, [&](int quad) __attribute__((always_inline)) {
                 if (quad % 2 == 0) ahead.fetch(t, (half * 4 + quad / 2) * 64);
               });
               MOE_UNROLL
               for (int r = 0; r < MR; ++r) {
-                add_group(args.sums + (r * T + t) * kLanes + half * 8, quads[r], scales + half * 8, inputs[r],
-                          g);
+                add_eight(sums + (r * T + t) * kLanes + half * 8, quads[r], _mm256_loadu_ps(scales + half * 8),
+                          _mm256_set1_ps(inputs[r].scale[g]), _mm256_set1_ps(inputs[r].offset[g]));
               }
             }
           }
@@ -91,29 +113,84 @@ struct Q8Kernel {
   }
 };
 
-// For many rows, quants of q8 are cut into their low and high nibbles: unsigned and small enough to be added up in 16 bits, two
-// operations for each where moving signs and widening takes three. [half of the lanes][quad][low, high][32 bytes]
-constexpr std::int64_t kPlanesBytes = 2 * group_bytes(WeightType::q8);
-constexpr std::int64_t planes_offset(std::int64_t group) {
-  return group / 2 * (kPairScaleBytes + 2 * kPlanesBytes) + kPairScaleBytes + group % 2 * kPlanesBytes;
+// For many rows, quants of q8 are unpacked as magnitudes, and for each byte the place of its input in eight: the four inputs of a
+// quad and the same negated. A shuffle then moves signs, where multiplications leave it room: there are two for each product of 32
+// bytes, the second one for widening, and they, signs moved by VPSIGN and some of the additions wait for the same units.
+// Weights: [quad][half of the lanes][magnitudes, places][32 bytes]; inputs: [quad][inputs, negated inputs][4 bytes].
+constexpr std::int64_t kPlacedBytes = 2 * group_bytes(WeightType::q8);
+constexpr std::int64_t kNegatedBytes = 2 * kBlockK;  // of a row and block
+constexpr std::int64_t placed_offset(std::int64_t group) {
+  return group / 2 * (kPairScaleBytes + 2 * kPlacedBytes) + kPairScaleBytes + group % 2 * kPlacedBytes;
 }
 
-void unpack_planes(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count, std::byte* out) {
+void unpack_placed(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std::int64_t count, std::byte* out) {
   const std::byte* stored = w.tile(tile) + quants_block_offset<WeightType::q8>(k);
-  const __m256i nibble = _mm256_set1_epi8(15);
+  const __m256i places = _mm256_set1_epi32(0x03020100);
   for (std::int64_t group = 0; group < quant_groups(count); ++group) {
     const std::byte* from = stored + quants_offset(WeightType::q8, group);
-    auto* to = reinterpret_cast<__m256i*>(out + planes_offset(group));
-    for (int half = 0; half < 2; ++half) {
-      MOE_UNROLL
-      for (int quad = 0; quad < 8; ++quad, to += 2) {
-        const __m256i both = load_bytes(from + quad * 4 * kLanes + half * 32);
-        _mm256_storeu_si256(to, _mm256_and_si256(both, nibble));
-        _mm256_storeu_si256(to + 1, _mm256_and_si256(_mm256_srli_epi16(both, 4), nibble));
-      }
+    auto* to = reinterpret_cast<__m256i*>(out + placed_offset(group));
+    MOE_UNROLL
+    for (int half = 0; half < 16; ++half) {
+      const __m256i quants = _mm256_xor_si256(load_bytes(from + half * 32), _mm256_set1_epi8(-128));
+      const __m256i negative = _mm256_and_si256(_mm256_cmpgt_epi8(_mm256_setzero_si256(), quants), _mm256_set1_epi8(4));
+      _mm256_storeu_si256(to + 2 * half, _mm256_abs_epi8(quants));
+      _mm256_storeu_si256(to + 2 * half + 1, _mm256_or_si256(places, negative));
     }
   }
 }
+
+void negate_inputs(const std::byte* x, std::int64_t row_bytes, std::int64_t rows, std::byte* out) {
+  for (std::int64_t r = 0; r < rows; ++r, x += row_bytes, out += kNegatedBytes) {
+    auto* to = reinterpret_cast<__m256i*>(out);
+    MOE_UNROLL
+    for (int at = 0; at < kBlockK; at += 32, to += 2) {
+      // Unpacking works within halves: quads 0 1 4 5 2 3 6 7 come out in order.
+      const __m256i inputs = _mm256_permute4x64_epi64(load_bytes(x + at), 0xD8);
+      const __m256i negated = _mm256_sub_epi8(_mm256_setzero_si256(), inputs);
+      _mm256_storeu_si256(to, _mm256_unpacklo_epi32(inputs, negated));
+      _mm256_storeu_si256(to + 1, _mm256_unpackhi_epi32(inputs, negated));
+    }
+  }
+}
+
+template <int MR, int T>
+struct PlacedKernel {
+  static_assert(T == 1);
+
+  static void run(const MicroArgs& args) {
+    if (args.first) clear_sums<MR, T>(args);
+    float* sums = args.sums;
+    for_groups<MR, T, kPlacedBytes, float, kNegatedBytes>(args, [=](const std::byte* weights, const float* scales, const std::byte* x,
+                                                                   const InputGroups* inputs, int g, const auto&) {
+      __m256i quads[2][MR];
+      MOE_UNROLL
+      for (int r = 0; r < MR; ++r) quads[0][r] = quads[1][r] = _mm256_set1_epi32(InputGroups::kStart);
+      MOE_UNROLL
+      for (int quad = 0; quad < 8; ++quad) {
+        __m256i w[4];
+        MOE_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          w[i] = load_bytes(weights + (quad * 4 + i) * 32);
+          keep_bytes(w[i]);
+        }
+        const auto products = [&](__m256i magnitudes, __m256i places, __m256i eight) __attribute__((always_inline)) {
+          return pairs_to_quads(_mm256_maddubs_epi16(magnitudes, _mm256_shuffle_epi8(eight, places)));
+        };
+        MOE_UNROLL
+        for (int r = 0; r < MR; ++r) {
+          __m256i eight = broadcast_eight(x + r * kNegatedBytes + quad * 8);
+          keep_bytes(eight);
+          MOE_UNROLL
+          for (int half = 0; half < 2; ++half) {
+            quads[half][r] = _mm256_add_epi32(quads[half][r], products(w[2 * half], w[2 * half + 1], eight));
+            keep_bytes(quads[half][r]);
+          }
+        }
+      }
+      add_group<MR, kLanes>(sums, scales, inputs, g, [&](int half, int r) __attribute__((always_inline)) { return quads[half][r]; });
+    });
+  }
+};
 
 // All lanes of a tile and one group of q4, as nibbles of quads j and j + 4 or as bytes; fetch as above.
 template <int MR, bool nibbles, typename Fetch>
@@ -143,56 +220,28 @@ inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR
   }
 }
 
-// The planes of half the lanes lie as all lanes of q4 in bytes do: the low one as their first half, the high one as the second.
-template <int MR, int T>
-struct PlanesKernel {
-  static void run(const MicroArgs& given) {
-    const MicroArgs args = given;  // a copy, which no store can be thought to change
-    if (args.first) clear_sums<MR, T>(args);
-    for_groups<MR, T, kPlanesBytes, float>(args, [&](const std::byte* planes, const float* scales, const std::byte* x,
-                                                     const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>&) {
-      for (int t = 0; t < T; ++t) {
-        for (int half = 0; half < 2; ++half) {
-          __m256i low[MR], high[MR];
-          sum_q4<MR, false>(planes + t * args.tile_stride + half * kPlanesBytes / 2, x, low, high, [](int) {});
-          MOE_UNROLL
-          for (int r = 0; r < MR; ++r) {
-            const __m256i quads = _mm256_add_epi32(pairs_to_quads(low[r]), _mm256_madd_epi16(high[r], _mm256_set1_epi16(16)));
-            add_group(args.sums + (r * T + t) * kLanes + half * 8,
-                      _mm256_add_epi32(_mm256_set1_epi32(inputs[r].start_q8[g]), quads), scales + t * args.scale_stride + half * 8,
-                      inputs[r], g);
-          }
-        }
-      }
-    });
-  }
-};
-
 template <bool nibbles, typename Scale>
 struct Q4Kernels {
   template <int MR, int T>
   struct Kernel {
     static constexpr std::int64_t kGroupBytes = group_bytes(nibbles ? WeightType::q4 : WeightType::q8);
 
-    static void run(const MicroArgs& given) {
-      const MicroArgs args = given;  // a copy, which no store can be thought to change
+    static void run(const MicroArgs& args) {
       if (args.first) clear_sums<MR, T>(args);
-      for_groups<MR, T, kGroupBytes, Scale>(args, [&](const std::byte* weights, const Scale* stored,
+      float* sums = args.sums;
+      const std::int64_t tile_stride = args.tile_stride, scale_stride = args.scale_stride;
+      for_groups<MR, T, kGroupBytes, Scale>(args, [=](const std::byte* weights, const Scale* stored,
                                                       const std::byte* x, const InputGroups* inputs, int g,
                                                       const Ahead<MR <= kFewQuantRows, T>& ahead) {
         for (int t = 0; t < T; ++t) {
-          __m256i low[MR], high[MR];
-          sum_q4<MR, nibbles>(weights + t * args.tile_stride, x, low, high,
+          __m256i quads[2][MR];
+          sum_q4<MR, nibbles>(weights + t * tile_stride, x, quads[0], quads[1],
                               [&](int line) __attribute__((always_inline)) { ahead.fetch(t, line * 64); });
           alignas(32) float room[kLanes];
-          const float* scales = widened(stored + t * args.scale_stride, room);
-          MOE_UNROLL
-          for (int r = 0; r < MR; ++r) {
-            const __m256i start = _mm256_set1_epi32(inputs[r].start_q4[g]);
-            float* sums = args.sums + (r * T + t) * kLanes;
-            add_group(sums, _mm256_add_epi32(start, pairs_to_quads(low[r])), scales, inputs[r], g);
-            add_group(sums + 8, _mm256_add_epi32(start, pairs_to_quads(high[r])), scales + 8, inputs[r], g);
-          }
+          const float* scales = widened(stored + t * scale_stride, room);
+          add_group<MR, T * kLanes>(sums + t * kLanes, scales, inputs, g, [&](int half, int r) __attribute__((always_inline)) {
+            return _mm256_add_epi32(_mm256_set1_epi32(inputs[r].start_q4[g]), pairs_to_quads(quads[half][r]));
+          });
         }
       });
     }
@@ -219,11 +268,18 @@ void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, st
 
 constexpr std::int64_t kInt8Rows = 240;
 constexpr Family kQ8Family = {kMicros<Q8Kernel, 8, 8>,
-                              kMicros<PlanesKernel, 6, 6>,
-                              planes_offset(kBlockK / kQuantGroup) - kPairScaleBytes,
+                              kMicros<PlacedKernel, 4, 4, 1>,
+                              placed_offset(kBlockK / kQuantGroup) - kPairScaleBytes,
                               quants_block_offset<WeightType::q8>,
-                              unpack_planes,
-                              kInt8Rows};
+                              unpack_placed,
+                              kInt8Rows,
+                              {},
+                              kBlockK,
+                              8,
+                              false,
+                              nullptr,
+                              kNegatedBytes,
+                              negate_inputs};
 constexpr Family kQ4Family = {kMicros<Q4Kernels<true, std::uint16_t>::Kernel, 6, 6>,
                               kMicros<Q4Kernels<false, float>::Kernel, 6, 6>,
                               quants_block_offset<WeightType::q8>(kBlockK),
