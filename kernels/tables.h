@@ -25,11 +25,11 @@ std::string missing_for_avx512bf16();
 std::string missing_for_amx();
 // Whether a bf16 dot product takes longer than the two multiply-adds it stands for: then there is no use in it.
 bool bf16_dots_are_slow();
-// Whether memory is read fastest in one stream of ascending addresses, which the processor fetches ahead by itself; else in
-// several that are fetched in software.
-bool reads_one_stream_fastest() noexcept;
-// Says so or denies it in the processor's place: tests take both ways on any machine. Not while products run.
-void assume_one_stream_fastest(bool fastest) noexcept;
+// In how many streams of ascending addresses, side by side, memory is read fastest: one, which the processor fetches ahead by
+// itself; four, in which software asks for each line once, shortly before; or eight, in which it asks from afar as well.
+int fastest_streams() noexcept;
+// Says so in the processor's place: tests take all ways on any machine. Not while products run.
+void assume_fastest_streams(int streams) noexcept;
 
 // What roofline.h measures with: reading n floats (n a multiple of 64), and rounds of independent operations of the
 // best kind for each compute type. The results only keep the work from being optimised away.

@@ -245,7 +245,7 @@ constexpr int panel_count(int items) {
 template <KvType S, KvType V>
 void attend_items(const AttentionArgs& args, Group<S>& group, Block block, int begin, int end) {
   const int panels = panel_count<S, V>(end - begin);
-  if (!kByTiles<S> && end - begin <= kInOrderItems && reads_one_stream_fastest()) {
+  if (!kByTiles<S> && end - begin <= kInOrderItems && fastest_streams() == 1) {
     return attend_panel<S, V, Walk::in_order>(args, group, block, begin, end - begin);
   }
   for (int panel = 0; panel < panels; ++panel) {
@@ -259,7 +259,7 @@ void attend_items(const AttentionArgs& args, Group<S>& group, Block block, int b
 // Spreads the fetches of the keys at `next` (null: of nothing) and of their values over the first panel's steps: pairs of components, then of slots.
 template <KvType S>
 NextBlock plan_fetches(const AttentionArgs& args, const Group<S>& group, const Step& step, const std::byte* next) {
-  if (next == nullptr || reads_one_stream_fastest()) return {reinterpret_cast<const char*>(step.block)};
+  if (next == nullptr || fastest_streams() == 1) return {reinterpret_cast<const char*>(step.block)};
   const int panels = panel_count<S, S>(step.end - step.begin);
   const int rows = (step.end - step.begin) / panels;
   const std::int64_t tiles = group.d_v / kLanes, at_once = kByTiles<S> ? 4 : panel_tiles(rows, 8);

@@ -120,16 +120,16 @@ bool made_by_amd() { return made_by(0x68747541U, 0x69746E65U, 0x444D4163U); }   
 // Intel's take the time of four multiply-adds (measured on Emerald Rapids: half the FLOP/s), AMD's that of one.
 bool bf16_dots_are_slow() { return made_by_intel(); }
 
-// Measured on Zen 4: one stream 33 GB/s, eight of neighbouring tiles 25, with fetches or without. Zen 3, which has no AVX-512: one
-// stream 20 GB/s, four 26.
+// Measured on Zen 4: one stream 33 GB/s, eight of neighbouring tiles 25, with fetches or without. On Zen 3, which has no AVX-512:
+// one 20 GB/s, four 26.
 namespace {
-bool& one_stream_fastest() noexcept {
-  static bool fastest = made_by_amd() && bit(cpuid(7).b, 16);
+int& streams() noexcept {
+  static int fastest = !made_by_amd() ? 8 : bit(cpuid(7).b, 16) ? 1 : 4;
   return fastest;
 }
 }  // namespace
-bool reads_one_stream_fastest() noexcept { return one_stream_fastest(); }
-void assume_one_stream_fastest(bool fastest) noexcept { one_stream_fastest() = fastest; }
+int fastest_streams() noexcept { return streams(); }
+void assume_fastest_streams(int fastest) noexcept { streams() = fastest; }
 #endif
 
 }  // namespace moe::kernels

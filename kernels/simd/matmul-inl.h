@@ -29,6 +29,7 @@ struct MicroArgs {
   const std::byte* next;
   std::int64_t next_stride, next_share;
   bool next_in_order;
+  bool fetch_once;  // see Ahead
   // Where what is fetched goes on: at the end of the first tile, `jump` bytes on. Null: nowhere but ahead.
   const std::byte* end;
   std::int64_t jump;
@@ -73,12 +74,13 @@ inline void for_blocks(const MicroArgs& given, std::int64_t bytes, F f) {
 
 // The microkernels of a kind, for up to `rows` rows and 1, 2, 4 or (of one row) 8 tiles, as far as rows *
 // tiles <= sums and tiles <= most_tiles.
+constexpr int kMostTiles = 8;
 struct MicroSet {
   Micro by_log_tiles[4];
 };
 struct Micros {
   const MicroSet* by_rows = nullptr;  // null: there are none
-  int rows = 0, sums = 0, most_tiles = 8;
+  int rows = 0, sums = 0, most_tiles = kMostTiles;
 
   Micro find(std::int64_t count, int tiles) const {
     return by_rows[count - 1].by_log_tiles[std::countr_zero(static_cast<unsigned>(tiles))];
@@ -104,7 +106,7 @@ constexpr std::array<MicroSet, sizeof...(R)> micro_sets(std::integer_sequence<in
 }
 template <template <int, int> class Kernel, int rows, int sums, int most_tiles>
 constexpr auto kMicroSets = micro_sets<Kernel, sums, most_tiles>(std::make_integer_sequence<int, rows>());
-template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs, int most_tiles = 8>
+template <template <int, int> class Kernel, int rows = kMicroRows, int sums = kSumVecs, int most_tiles = kMostTiles>
 constexpr Micros kMicros = {kMicroSets<Kernel, rows, sums, most_tiles>.data(), rows, sums, most_tiles};
 
 // A place in a tile's weights that is ahead of the kernel: behind the tile's end comes the tile that is T tiles on. Its constructor
@@ -133,24 +135,26 @@ class Cursor {
 // Few rows read the weights at the speed of memory. Where several tiles are read side by side each line is asked for twice,
 // beside the loads and as evenly as they come, from afar and from nearby: the first request may have been dropped, for all the
 // others that were under way. "Afar" is what comes after all these tiles where that is fetched in order, into the second-level
-// cache.
-constexpr std::int64_t kNearBytes = 1024, kFarBytes = 2048;
+// cache. Processors that read four streams fastest want one request, from nearby.
+constexpr std::int64_t kNearBytes = 1024, kFarBytes = 2048, kOnceBytes = 512;
 template <bool few, int T>
 class Ahead {
  public:
   // `weights`: where the kernel begins, in the first tile, of which it reads about `pitch` bytes at a time.
   __attribute__((always_inline)) Ahead(const MicroArgs& args, const std::byte* weights, std::int64_t pitch,
                                        std::int64_t near = kNearBytes, std::int64_t far = kFarBytes)
-      : near_(args, weights + near, true),
+      : near_(args, weights + (args.fetch_once ? kOnceBytes : near), true),
         far_(args, args.next_in_order ? args.next : weights + far, !args.next_in_order),
         stride_(args.tile_stride),
         far_stride_(args.next_in_order ? pitch : args.tile_stride),
         far_steps_(args.next_in_order ? T : 1),
-        in_order_(args.next_in_order) {}
+        in_order_(args.next_in_order),
+        once_(args.fetch_once) {}
   // The lines `at` bytes on in tile t. Always inline: a compiler may take a function of fetches alone for one without effect.
   __attribute__((always_inline)) void fetch(int t, std::int64_t at) const {
     if constexpr (on) {
       _mm_prefetch(near_.at() + t * stride_ + at, _MM_HINT_T0);
+      if (once_) return;
       if (in_order_) {
         _mm_prefetch(far_.at() + t * far_stride_ + at, _MM_HINT_T1);
       } else {
@@ -169,7 +173,7 @@ class Ahead {
   static constexpr bool on = few && T > 1;
   Cursor near_, far_;
   std::int64_t stride_, far_stride_, far_steps_;
-  bool in_order_;
+  bool in_order_, once_;
 };
 
 // Many rows take their time over a block: in each of its `steps` steps a microkernel fetches a part of what
@@ -283,7 +287,7 @@ class Product {
  public:
   Product(const Family& family, const PackedMatrix& w, const InputRows& x, const Epilogue& epilogue, float* y,
           std::ptrdiff_t ldy)
-      : family_(family), w_(w), x_(x), epilogue_(epilogue), y_(y), ldy_(ldy), streams_(streams()) {}
+      : family_(family), w_(w), x_(x), epilogue_(epilogue), y_(y), ldy_(ldy), streams_(streams()), side_by_side_(fastest_streams()) {}
 
   void run(std::int64_t n_begin, std::int64_t n_end) {
     n_end_ = n_end;
@@ -315,10 +319,11 @@ class Product {
   static constexpr std::int64_t kDirectPanels = 2;
   static constexpr std::int64_t kGroupTiles = 16, kBlockScales = kBlockK / kQuantGroup * kLanes;
 
-  // Some processors read memory fastest in one stream and without fetches in software: there few rows are multiplied tile by
-  // tile. More rows of floats than one keep one tile's sums waiting for each other.
-  bool reads_one_stream() const {
-    return rows_ <= (x_.compute == Compute::int8 ? kFewQuantRows : 1) && !unpack_ && reads_one_stream_fastest();
+  // The most tiles that the chunk reads side by side. Few rows take as many as memory is read fastest in: more rows of floats than
+  // one keep a single tile's sums waiting for each other.
+  int most_streams() const {
+    const bool few = rows_ <= (x_.compute == Compute::int8 ? kFewQuantRows : 1) && !unpack_;
+    return few ? side_by_side_ : kMostTiles;
   }
 
   bool gated() const { return w_.order() == RowOrder::gate_up; }
@@ -336,7 +341,7 @@ class Product {
     if (chunks > 1) rows_ = (rows_ + most - 1) / most * most;
     panels_ = (rows_ + most - 1) / most;
     whole_panels_ = family_.whole_panels && (unpack_ || family_.unpacked.by_rows == nullptr);
-    tiles_ = reads_one_stream() ? 1 : micros_->max_tiles(panels_ > 1 && whole_panels_ ? most : (rows_ + panels_ - 1) / panels_);
+    tiles_ = std::min(most_streams(), micros_->max_tiles(panels_ > 1 && whole_panels_ ? most : (rows_ + panels_ - 1) / panels_));
     // A single panel takes all of K for a few tiles, whose sums leave L1 to its rows; the sums of few rows are small, and
     // more tiles are finished together.
     group_tiles_ = panels_ == 1 && (unpack_ || rows_ > kFewQuantRows) ? std::max(tiles_, 2) : kGroupTiles;
@@ -392,7 +397,7 @@ class Product {
   int run_tiles() const {
     constexpr std::int64_t kRunBytes = 40 << 10;
     constexpr int kMostRun = 4;
-    if (tiles_ == 1 || panels_ > 1 || unpack_ || rows_ > kFewQuantRows || w_.cols() == 0 || reads_one_stream_fastest()) return 1;
+    if (tiles_ == 1 || panels_ > 1 || unpack_ || rows_ > kFewQuantRows || w_.cols() == 0 || side_by_side_ == 1) return 1;
     int run = 1;
     while (run < kMostRun && 2 * run * w_.tile_stride() <= kRunBytes) run *= 2;
     return run;
@@ -456,7 +461,8 @@ class Product {
     const bool whole = count == w_.cols() && panels_ == 1;  // all of K, of all rows
     args.end = whole ? w_.tile(tile) + w_.tile_bytes() : nullptr;
     args.jump = to_next_ * w_.tile_stride() - w_.tile_bytes();
-    args.next_in_order = whole && tile + tiles < tile_end_ && reads_one_stream_fastest();
+    args.next_in_order = whole && tile + tiles < tile_end_ && side_by_side_ == 1;
+    args.fetch_once = side_by_side_ == 4;
     args.group_stride = x_.group_stride;
     args.widened = reinterpret_cast<float*>(blocks_);
     const bool widen = unpack_ && family_.widening.by_rows != nullptr;
@@ -553,6 +559,7 @@ class Product {
   float* y_;
   std::ptrdiff_t ldy_;
   bool streams_;
+  int side_by_side_;  // tiles that few rows read, at most
   std::int64_t n_end_ = 0, tile_end_ = 0;
   // The current chunk and group.
   std::int64_t row_ = 0, rows_ = 0, panels_ = 0, group_tiles_ = 0;

@@ -267,19 +267,15 @@ void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, st
 }
 
 constexpr std::int64_t kInt8Rows = 240;
-constexpr Family kQ8Family = {kMicros<Q8Kernel, 8, 8>,
-                              kMicros<PlacedKernel, 4, 4, 1>,
-                              placed_offset(kBlockK / kQuantGroup) - kPairScaleBytes,
-                              quants_block_offset<WeightType::q8>,
-                              unpack_placed,
-                              kInt8Rows,
-                              {},
-                              kBlockK,
-                              8,
-                              false,
-                              nullptr,
-                              kNegatedBytes,
-                              negate_inputs};
+constexpr Family kQ8Family = {.direct = kMicros<Q8Kernel, 8, 8>,
+                              .unpacked = kMicros<PlacedKernel, 4, 4, 1>,
+                              .unpacked_bytes = placed_offset(kBlockK / kQuantGroup) - kPairScaleBytes,
+                              .offset = quants_block_offset<WeightType::q8>,
+                              .unpack = unpack_placed,
+                              .chunk_rows = kInt8Rows,
+                              .direct_rows = 8,
+                              .input_bytes = kNegatedBytes,
+                              .rewrite = negate_inputs};
 constexpr Family kQ4Family = {kMicros<Q4Kernels<true, std::uint16_t>::Kernel, 6, 6>,
                               kMicros<Q4Kernels<false, float>::Kernel, 6, 6>,
                               quants_block_offset<WeightType::q8>(kBlockK),

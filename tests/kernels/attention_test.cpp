@@ -331,12 +331,12 @@ TEST(Attention, KvHeadsWalkTogether) {
             table->attention(one);
           }
           run.out = together.data();
-          for (const bool stream : {false, true}) {
-            const AssumeOneStream assumed(stream);
+          for (const int streams : {8, 1}) {
+            const AssumeStreams assumed(streams);
             std::ranges::fill(together, -9.0F);
             table->attention(args);
             ASSERT_TRUE(same_bits(alone, together)) << table->name << " " << kv_type_name(type) << " rows " << rows << " heads "
-                                                    << c.heads << " d_k " << c.d_k << " in one stream: " << stream;
+                                                    << c.heads << " d_k " << c.d_k << " streams: " << streams;
           }
         }
       }

@@ -114,11 +114,11 @@ TEST(Matmul, RowsInTheCallChangeNothing) {
       const std::int64_t most = table == &scalar_table() ? 3 : is_emulated(table) ? 9 : all;  // slow ones
       for (std::int64_t rows = 1; rows <= most; ++rows) {
         const std::vector<float> expected(one_by_one.begin(), one_by_one.begin() + rows * n);
-        for (const bool stream : {false, true}) {
-          if (stream && rows > 4) break;  // tile by tile, or several side by side: a matter of few rows
-          const AssumeOneStream assumed(stream);
+        for (const int streams : {8, 4, 1}) {
+          if (streams < 8 && rows > 4) break;  // tile by tile, or several side by side: a matter of few rows
+          const AssumeStreams assumed(streams);
           ASSERT_TRUE(same_bits(expected, multiply(*table, w, x, rows, compute)))
-              << text(*table, type, compute) << " " << rows << " in one stream: " << stream;
+              << text(*table, type, compute) << " " << rows << " streams: " << streams;
         }
       }
     }
@@ -334,11 +334,15 @@ TEST(Matmul, ShortTilesInRuns) {
           const std::vector<float> x = random_floats(static_cast<std::size_t>(rows * k), 53);
           for (const KernelTable* table : exact_tables()) {
             if (is_emulated(table) && (k > 40 || rows == 2)) continue;  // slow
-            const auto product = [&](bool stream) {
-              const AssumeOneStream assumed(stream);
+            const auto product = [&](int streams) {
+              const AssumeStreams assumed(streams);
               return multiply(*table, w, x, rows, compute, {.bias = bias.data()});
             };
-            ASSERT_TRUE(same_bits(product(true), product(false))) << text(*table, type, compute) << " rows " << rows << " K " << k;
+            const std::vector<float> in_one = product(1);
+            for (const int streams : {4, 8}) {
+              ASSERT_TRUE(same_bits(in_one, product(streams)))
+                  << text(*table, type, compute) << " rows " << rows << " K " << k << " streams " << streams;
+            }
           }
         }
       }

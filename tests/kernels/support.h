@@ -19,16 +19,16 @@
 
 namespace moe::kernels::test {
 
-// Kernels read memory in one stream, or not, whatever suits the processor, as long as this lives.
-class AssumeOneStream {
+// Kernels read memory in so many streams, whatever suits the processor, as long as this lives.
+class AssumeStreams {
  public:
-  explicit AssumeOneStream(bool fastest) : was_(reads_one_stream_fastest()) { assume_one_stream_fastest(fastest); }
-  ~AssumeOneStream() { assume_one_stream_fastest(was_); }
-  AssumeOneStream(const AssumeOneStream&) = delete;
-  AssumeOneStream& operator=(const AssumeOneStream&) = delete;
+  explicit AssumeStreams(int fastest) : was_(fastest_streams()) { assume_fastest_streams(fastest); }
+  ~AssumeStreams() { assume_fastest_streams(was_); }
+  AssumeStreams(const AssumeStreams&) = delete;
+  AssumeStreams& operator=(const AssumeStreams&) = delete;
 
  private:
-  bool was_;
+  int was_;
 };
 
 inline std::vector<float> random_floats(std::size_t n, std::uint32_t seed, float scale = 1.0F) {
