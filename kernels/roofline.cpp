@@ -32,7 +32,8 @@ double best_pass(ThreadTeam& team, double seconds, Job job) {
 
 // How many streams are read fastest, and in runs of which length, differs from one processor to the next, by a third.
 constexpr std::array kPatterns{ReadPattern{1, false}, ReadPattern{2, false},  ReadPattern{4, false}, ReadPattern{8, false},
-                               ReadPattern{8, true},  ReadPattern{16, false}, ReadPattern{8, true, 8192}};
+                               ReadPattern{8, true},  ReadPattern{16, false}, ReadPattern{4, false, 8192},
+                               ReadPattern{8, true, 8192}};
 constexpr std::int64_t kRow = kPatterns.back().streams * kPatterns.back().run;  // floats; a whole number of reads
 constexpr std::int64_t kFloat = sizeof(float);
 

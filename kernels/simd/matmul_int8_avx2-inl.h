@@ -54,9 +54,7 @@ inline void add_eight(float* sums, __m256i quads, __m256 scales, __m256 input, _
 }
 // A group's integers, integers(half, r), join MR rows of sums `stride` floats apart.
 template <int MR, int stride, typename Integers>
-inline __attribute__((always_inline)) void add_group(float* sums, const float* scales, const InputGroups* inputs, int g,
-                                                     Integers integers) {
-  Vec scale = load(scales);
+inline __attribute__((always_inline)) void add_group(float* sums, Vec scale, const InputGroups* inputs, int g, Integers integers) {
   keep_order(scale);
   MOE_UNROLL
   for (int r = 0; r < MR; ++r, sums += stride) {
@@ -78,13 +76,6 @@ inline void clear_sums(const MicroArgs& args) {
   }
 }
 
-// The scales of a tile's group as floats, in `room` where they are not stored so.
-inline const float* widened(const std::uint16_t* scales, float* room) {
-  store(room, load_f16(scales));
-  return room;
-}
-inline const float* widened(const float* scales, float*) { return scales; }
-
 template <int MR, int T>
 struct Q8Kernel {
   static void run(const MicroArgs& args) {
@@ -95,8 +86,7 @@ struct Q8Kernel {
         args, [=](const std::byte* weights, const std::uint16_t* stored, const std::byte* x,
                   const InputGroups* inputs, int g, const Ahead<MR <= kFewQuantRows, T>& ahead) {
           for (int t = 0; t < T; ++t) {
-            alignas(32) float room[kLanes];
-            const float* scales = widened(stored + t * scale_stride, room);
+            const Vec scale = load_scales(stored + t * scale_stride);
             for (int half = 0; half < 2; ++half) {
               __m256i quads[MR];
               sum_q8<MR>(weights + t * tile_stride + half * 32, x, quads, [&](int quad) __attribute__((always_inline)) {
@@ -104,7 +94,7 @@ struct Q8Kernel {
               });
               MOE_UNROLL
               for (int r = 0; r < MR; ++r) {
-                add_eight(sums + (r * T + t) * kLanes + half * 8, quads[r], _mm256_loadu_ps(scales + half * 8),
+                add_eight(sums + (r * T + t) * kLanes + half * 8, quads[r], half == 0 ? scale.lo : scale.hi,
                           _mm256_set1_ps(inputs[r].scale[g]), _mm256_set1_ps(inputs[r].offset[g]));
               }
             }
@@ -187,35 +177,38 @@ struct PlacedKernel {
           }
         }
       }
-      add_group<MR, kLanes>(sums, scales, inputs, g, [&](int half, int r) __attribute__((always_inline)) { return quads[half][r]; });
+      add_group<MR, kLanes>(sums, load(scales), inputs, g, [&](int half, int r) __attribute__((always_inline)) { return quads[half][r]; });
     });
   }
 };
 
 // All lanes of a tile and one group of q4, as nibbles of quads j and j + 4 or as bytes; fetch as above.
 template <int MR, bool nibbles, typename Fetch>
-inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&low)[MR], __m256i (&high)[MR], Fetch fetch) {
+inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&quads)[2][MR], Fetch fetch) {
   const __m256i nibble = _mm256_set1_epi8(15);
   MOE_UNROLL
-  for (int r = 0; r < MR; ++r) low[r] = high[r] = _mm256_setzero_si256();
-  MOE_UNROLL
-  for (int quad = 0; quad < 8; ++quad) {
-    __m256i w_low = load_bytes(group + (nibbles ? quad % 4 : quad) * 4 * kLanes);
-    __m256i w_high = load_bytes(group + (nibbles ? quad % 4 : quad) * 4 * kLanes + 32);
-    if constexpr (nibbles) {
-      w_low = _mm256_and_si256(quad < 4 ? w_low : _mm256_srli_epi16(w_low, 4), nibble);
-      w_high = _mm256_and_si256(quad < 4 ? w_high : _mm256_srli_epi16(w_high, 4), nibble);
-    }
-    keep_bytes(w_low);
-    keep_bytes(w_high);
-    if (!nibbles || quad % 2 == 0) fetch(nibbles ? quad / 2 : quad);
+  for (int r = 0; r < MR; ++r) quads[0][r] = quads[1][r] = _mm256_setzero_si256();
+  const auto add = [&](__m256i low, __m256i high, int quad) __attribute__((always_inline)) {
+    keep_bytes(low);
+    keep_bytes(high);
     MOE_UNROLL
     for (int r = 0; r < MR; ++r) {
       const __m256i input = broadcast_quad(x + r * kBlockK + quad * 4);
-      low[r] = _mm256_add_epi16(low[r], _mm256_maddubs_epi16(w_low, input));
-      high[r] = _mm256_add_epi16(high[r], _mm256_maddubs_epi16(w_high, input));
-      keep_bytes(low[r]);
-      keep_bytes(high[r]);
+      quads[0][r] = _mm256_add_epi16(quads[0][r], _mm256_maddubs_epi16(low, input));
+      quads[1][r] = _mm256_add_epi16(quads[1][r], _mm256_maddubs_epi16(high, input));
+      keep_bytes(quads[0][r]);
+      keep_bytes(quads[1][r]);
+    }
+  };
+  MOE_UNROLL
+  for (int line = 0; line < (nibbles ? 4 : 8); ++line) {
+    const __m256i low = load_bytes(group + line * 64), high = load_bytes(group + line * 64 + 32);
+    fetch(line);
+    if constexpr (nibbles) {
+      add(_mm256_and_si256(low, nibble), _mm256_and_si256(high, nibble), line);
+      add(_mm256_and_si256(_mm256_srli_epi16(low, 4), nibble), _mm256_and_si256(_mm256_srli_epi16(high, 4), nibble), line + 4);
+    } else {
+      add(low, high, line);
     }
   }
 }
@@ -235,11 +228,10 @@ struct Q4Kernels {
                                                       const Ahead<MR <= kFewQuantRows, T>& ahead) {
         for (int t = 0; t < T; ++t) {
           __m256i quads[2][MR];
-          sum_q4<MR, nibbles>(weights + t * tile_stride, x, quads[0], quads[1],
+          sum_q4<MR, nibbles>(weights + t * tile_stride, x, quads,
                               [&](int line) __attribute__((always_inline)) { ahead.fetch(t, line * 64); });
-          alignas(32) float room[kLanes];
-          const float* scales = widened(stored + t * scale_stride, room);
-          add_group<MR, T * kLanes>(sums + t * kLanes, scales, inputs, g, [&](int half, int r) __attribute__((always_inline)) {
+          const Vec scale = load_scales(stored + t * scale_stride);
+          add_group<MR, T * kLanes>(sums + t * kLanes, scale, inputs, g, [&](int half, int r) __attribute__((always_inline)) {
             return _mm256_add_epi32(_mm256_set1_epi32(inputs[r].start_q4[g]), pairs_to_quads(quads[half][r]));
           });
         }
