@@ -158,8 +158,9 @@ class PassBuffers {
 
  private:
   static void widen(std::int64_t& buffer, std::int64_t numbers) { buffer = std::max(buffer, numbers); }
+  std::int64_t block_rows() const { return Ops::block_rows(kernels::select_kernels(), rows_); }
   void prepare(std::int64_t cols, std::int64_t stride) {
-    const std::int64_t numbers = Ops::block_rows(rows_) * cols;
+    const std::int64_t numbers = block_rows() * cols;
     widen(prepared_, numbers);
     if (!kernels::suits_products(stride)) widen(prepared_f32_, numbers);
   }
@@ -183,7 +184,7 @@ class PassBuffers {
 
   void widen(const LayerSpec& layer) {
     const auto gated = [this](std::int64_t width) {
-      widen(inner_, Ops::block_rows(rows_) * width);
+      widen(inner_, block_rows() * width);
       prepare(width);
     };
     if (layer.dense) gated(layer.dense->width);
@@ -235,7 +236,7 @@ void for_each_group(const ModelSpec& spec, std::int64_t context, std::int64_t ch
 
 // What kernels and their first two threads keep for themselves: attention's state, and for each row of a block sums of 256 outputs
 // and as many of heads under way. Each further thread takes .5 to 1.3 MB.
-constexpr std::int64_t kScratchBytes = 2'000'000, kScratchRowBytes = 2 * 2 * 256 * sizeof(float);
+constexpr std::int64_t kScratchBytes = 1'600'000, kScratchRowBytes = 2 * 2 * 256 * sizeof(float);
 
 }  // namespace
 
@@ -296,7 +297,7 @@ std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows, kernels::Compu
   const std::int64_t prepared = compute == kernels::Compute::int8   ? n + n / kernels::kQuantGroup * kGroup
                                 : compute == kernels::Compute::bf16 ? n * 2
                                                                     : buffers.prepared_f32() * kFloat;
-  return buffers.numbers() * kFloat + prepared + kScratchBytes + Ops::block_rows(rows) * kScratchRowBytes;
+  return buffers.numbers() * kFloat + prepared + kScratchBytes + Ops::block_rows(kernels::select_kernels(), rows) * kScratchRowBytes;
 }
 
 Inspection inspect(const ModelSpec& spec, const std::vector<std::int64_t>& contexts, std::int64_t chunk) {

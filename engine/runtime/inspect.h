@@ -63,7 +63,8 @@ std::int64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context, std::in
 std::int64_t kv_memory_bytes(const ModelSpec& spec, std::int64_t context, std::int64_t chunk,
                              kernels::KvType type = kernels::KvType::f32);
 
-// What a pass over `rows` tokens for the logits of the last takes in buffers.
+// What a pass over `rows` tokens for the logits of the last takes in buffers, with the kernels of this processor (or MOE_KERNELS, of
+// which UnsupportedKernels is thrown).
 std::int64_t work_bytes(const ModelSpec& spec, std::int64_t rows,
                         kernels::Compute compute = kernels::Compute::f32);
 // What a program takes before it loads anything.

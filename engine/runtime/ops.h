@@ -59,8 +59,8 @@ class Ops {
     };
     for (std::int64_t b = 0; b < blocks; ++b) f(start(b), start(b + 1) - start(b));
   }
-  // No run is longer, whatever multiplies.
-  static std::int64_t block_rows(std::int64_t rows) { return std::min(rows, kernels::kMostRowsTogether); }
+  // No run is longer where `table` multiplies, nor is any of fewer rows.
+  static std::int64_t block_rows(const kernels::KernelTable& table, std::int64_t rows) { return std::min(rows, table.rows_together); }
   // f(row) for every row, spread over the team.
   template <class F>
   void for_rows(std::int64_t rows, F&& f) const {

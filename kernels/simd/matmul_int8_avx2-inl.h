@@ -143,42 +143,51 @@ void negate_inputs(const std::byte* x, std::int64_t row_bytes, std::int64_t rows
   }
 }
 
+// Signs of half of a tile's lanes are moved to the inputs of a quad, and products become its integers.
+inline __m256i placed_products(__m256i magnitudes, __m256i places, __m256i inputs) {
+  return pairs_to_quads(_mm256_maddubs_epi16(magnitudes, _mm256_shuffle_epi8(inputs, places)));
+}
+
 template <int MR, int T>
 struct PlacedKernel {
-  static_assert(T == 1);
-
   static void run(const MicroArgs& args) {
     if (args.first) clear_sums<MR, T>(args);
     float* sums = args.sums;
+    const std::int64_t tile_stride = args.tile_stride, scale_stride = args.scale_stride;
     for_groups<MR, T, kPlacedBytes, float, kNegatedBytes>(args, [=](const std::byte* weights, const float* scales, const std::byte* x,
                                                                    const InputGroups* inputs, int g, const auto&) {
-      __m256i quads[2][MR];
+      for (int t = 0; t < T; ++t) {
+        __m256i quads[2][MR];
+        sum_placed(weights + t * tile_stride, x, quads);
+        add_group<MR, T * kLanes>(sums + t * kLanes, load(scales + t * scale_stride), inputs, g,
+                                  [&](int half, int r) __attribute__((always_inline)) { return quads[half][r]; });
+      }
+    });
+  }
+
+ private:
+  static inline __attribute__((always_inline)) void sum_placed(const std::byte* group, const std::byte* x, __m256i (&quads)[2][MR]) {
+    MOE_UNROLL
+    for (int r = 0; r < MR; ++r) quads[0][r] = quads[1][r] = _mm256_set1_epi32(InputGroups::kStart);
+    MOE_UNROLL
+    for (int quad = 0; quad < 8; ++quad) {
+      __m256i w[4];
       MOE_UNROLL
-      for (int r = 0; r < MR; ++r) quads[0][r] = quads[1][r] = _mm256_set1_epi32(InputGroups::kStart);
+      for (int i = 0; i < 4; ++i) {
+        w[i] = load_bytes(group + (quad * 4 + i) * 32);
+        keep_bytes(w[i]);
+      }
       MOE_UNROLL
-      for (int quad = 0; quad < 8; ++quad) {
-        __m256i w[4];
+      for (int r = 0; r < MR; ++r) {
+        __m256i inputs = broadcast_eight(x + r * kNegatedBytes + quad * 8);
+        keep_bytes(inputs);
         MOE_UNROLL
-        for (int i = 0; i < 4; ++i) {
-          w[i] = load_bytes(weights + (quad * 4 + i) * 32);
-          keep_bytes(w[i]);
-        }
-        const auto products = [&](__m256i magnitudes, __m256i places, __m256i eight) __attribute__((always_inline)) {
-          return pairs_to_quads(_mm256_maddubs_epi16(magnitudes, _mm256_shuffle_epi8(eight, places)));
-        };
-        MOE_UNROLL
-        for (int r = 0; r < MR; ++r) {
-          __m256i eight = broadcast_eight(x + r * kNegatedBytes + quad * 8);
-          keep_bytes(eight);
-          MOE_UNROLL
-          for (int half = 0; half < 2; ++half) {
-            quads[half][r] = _mm256_add_epi32(quads[half][r], products(w[2 * half], w[2 * half + 1], eight));
-            keep_bytes(quads[half][r]);
-          }
+        for (int half = 0; half < 2; ++half) {
+          quads[half][r] = _mm256_add_epi32(quads[half][r], placed_products(w[2 * half], w[2 * half + 1], inputs));
+          keep_bytes(quads[half][r]);
         }
       }
-      add_group<MR, kLanes>(sums, load(scales), inputs, g, [&](int half, int r) __attribute__((always_inline)) { return quads[half][r]; });
-    });
+    }
   }
 };
 
@@ -260,7 +269,7 @@ void unpack_nibbles(const PackedMatrix& w, std::int64_t tile, std::int64_t k, st
 
 constexpr std::int64_t kInt8Rows = 240;
 constexpr Family kQ8Family = {.direct = kMicros<Q8Kernel, 8, 8>,
-                              .unpacked = kMicros<PlacedKernel, 4, 4, 1>,
+                              .unpacked = kMicros<PlacedKernel, 4, 8, 2>,
                               .unpacked_bytes = placed_offset(kBlockK / kQuantGroup) - kPairScaleBytes,
                               .offset = quants_block_offset<WeightType::q8>,
                               .unpack = unpack_placed,
