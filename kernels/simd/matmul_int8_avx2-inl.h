@@ -11,19 +11,14 @@ namespace {
 inline __m256i load_bytes(const std::byte* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
-inline __m256i broadcast_quad(const std::byte* x) {
-  std::int32_t four;
-  std::memcpy(&four, x, sizeof four);
-  return _mm256_set1_epi32(four);
-}
-inline __m256i broadcast_eight(const std::byte* x) {
-  std::int64_t eight;
-  std::memcpy(&eight, x, sizeof eight);
-  return _mm256_set1_epi64x(eight);
-}
+inline __m256i broadcast_quad(const std::byte* x) { return _mm256_set1_epi32(load_unaligned<std::int32_t>(x)); }
+inline __m256i broadcast_eight(const std::byte* x) { return _mm256_set1_epi64x(load_unaligned<std::int64_t>(x)); }
 inline __m256i pairs_to_quads(__m256i pairs) { return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)); }
-inline void keep_bytes(__m256i& v) { __asm__("" : "+x"(v)); }
-inline void keep_floats(__m256& v) { __asm__("" : "+x"(v)); }
+// Holds the compiler to a value in a register.
+template <typename Register>
+inline void keep(Register& v) {
+  __asm__("" : "+x"(v));
+}
 
 // Half of the lanes of a tile and one group: quads[r] = kStart and the exact sums of row r. fetch(i) asks for line i of a
 // group ahead.
@@ -35,14 +30,14 @@ inline void sum_q8(const std::byte* group, const std::byte* x, __m256i (&quads)[
   for (int quad = 0; quad < 8; ++quad) {
     __m256i w = _mm256_xor_si256(load_bytes(group + quad * 4 * kLanes), _mm256_set1_epi8(-128));
     __m256i magnitude = _mm256_abs_epi8(w);
-    keep_bytes(w);
-    keep_bytes(magnitude);
+    keep(w);
+    keep(magnitude);
     fetch(quad);
     MOE_UNROLL
     for (int r = 0; r < MR; ++r) {
       const __m256i input = _mm256_sign_epi8(broadcast_quad(x + r * kBlockK + quad * 4), w);
       quads[r] = _mm256_add_epi32(quads[r], pairs_to_quads(_mm256_maddubs_epi16(magnitude, input)));
-      keep_bytes(quads[r]);
+      keep(quads[r]);
     }
   }
 }
@@ -59,8 +54,8 @@ inline __attribute__((always_inline)) void add_group(float* sums, Vec scale, con
   MOE_UNROLL
   for (int r = 0; r < MR; ++r, sums += stride) {
     __m256 input = _mm256_set1_ps(inputs[r].scale[g]), offset = _mm256_set1_ps(inputs[r].offset[g]);
-    keep_floats(input);
-    keep_floats(offset);
+    keep(input);
+    keep(offset);
     add_eight(sums, integers(0, r), scale.lo, input, offset);
     add_eight(sums + 8, integers(1, r), scale.hi, input, offset);
     __asm__ volatile("" : : : "memory");  // else the compiler keeps a second copy of the sums, on the stack
@@ -120,11 +115,11 @@ void unpack_placed(const PackedMatrix& w, std::int64_t tile, std::int64_t k, std
     const std::byte* from = stored + quants_offset(WeightType::q8, group);
     auto* to = reinterpret_cast<__m256i*>(out + placed_offset(group));
     MOE_UNROLL
-    for (int half = 0; half < 16; ++half) {
-      const __m256i quants = _mm256_xor_si256(load_bytes(from + half * 32), _mm256_set1_epi8(-128));
+    for (int i = 0; i < 16; ++i) {  // by quad and half of the lanes
+      const __m256i quants = _mm256_xor_si256(load_bytes(from + i * 32), _mm256_set1_epi8(-128));
       const __m256i negative = _mm256_and_si256(_mm256_cmpgt_epi8(_mm256_setzero_si256(), quants), _mm256_set1_epi8(4));
-      _mm256_storeu_si256(to + 2 * half, _mm256_abs_epi8(quants));
-      _mm256_storeu_si256(to + 2 * half + 1, _mm256_or_si256(places, negative));
+      _mm256_storeu_si256(to + 2 * i, _mm256_abs_epi8(quants));
+      _mm256_storeu_si256(to + 2 * i + 1, _mm256_or_si256(places, negative));
     }
   }
 }
@@ -175,16 +170,16 @@ struct PlacedKernel {
       MOE_UNROLL
       for (int i = 0; i < 4; ++i) {
         w[i] = load_bytes(group + (quad * 4 + i) * 32);
-        keep_bytes(w[i]);
+        keep(w[i]);
       }
       MOE_UNROLL
       for (int r = 0; r < MR; ++r) {
         __m256i inputs = broadcast_eight(x + r * kNegatedBytes + quad * 8);
-        keep_bytes(inputs);
+        keep(inputs);
         MOE_UNROLL
         for (int half = 0; half < 2; ++half) {
           quads[half][r] = _mm256_add_epi32(quads[half][r], placed_products(w[2 * half], w[2 * half + 1], inputs));
-          keep_bytes(quads[half][r]);
+          keep(quads[half][r]);
         }
       }
     }
@@ -198,15 +193,15 @@ inline void sum_q4(const std::byte* group, const std::byte* x, __m256i (&quads)[
   MOE_UNROLL
   for (int r = 0; r < MR; ++r) quads[0][r] = quads[1][r] = _mm256_setzero_si256();
   const auto add = [&](__m256i low, __m256i high, int quad) __attribute__((always_inline)) {
-    keep_bytes(low);
-    keep_bytes(high);
+    keep(low);
+    keep(high);
     MOE_UNROLL
     for (int r = 0; r < MR; ++r) {
       const __m256i input = broadcast_quad(x + r * kBlockK + quad * 4);
       quads[0][r] = _mm256_add_epi16(quads[0][r], _mm256_maddubs_epi16(low, input));
       quads[1][r] = _mm256_add_epi16(quads[1][r], _mm256_maddubs_epi16(high, input));
-      keep_bytes(quads[0][r]);
-      keep_bytes(quads[1][r]);
+      keep(quads[0][r]);
+      keep(quads[1][r]);
     }
   };
   MOE_UNROLL
@@ -296,9 +291,9 @@ float burn_int8(std::int64_t iterations) {
   for (std::int64_t i = 0; i < iterations; ++i) {
     MOE_UNROLL
     for (int c = 0; c < kSums; ++c) {
-      keep_bytes(quants);  // the operands may have changed
+      keep(quants);  // the operands may have changed
       sums[c] = _mm256_add_epi32(sums[c], pairs_to_quads(_mm256_maddubs_epi16(weights, quants)));
-      keep_bytes(sums[c]);
+      keep(sums[c]);
     }
   }
   MOE_UNROLL
