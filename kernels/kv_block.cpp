@@ -66,8 +66,8 @@ void store(KvType type, std::byte* block, int slot, const float* x, std::int64_t
   reinterpret_cast<float*>(block)[slot] = finite ? most / 127.0F : std::numeric_limits<float>::quiet_NaN();
   const float inverse = finite && most > 0.0F ? 127.0F / most : 0.0F;
   const auto quantised = [&](float v) {
-    // An inverse that overflows (denormal vectors) must not reach past the range.
-    const float q = finite ? std::clamp(v * inverse, -127.0F, 127.0F) : 0.0F;
+    // An inverse that overflows (denormal vectors) must not reach past the range, nor make NaN of a zero.
+    const float q = finite && v != 0.0F ? std::clamp(v * inverse, -127.0F, 127.0F) : 0.0F;
     return static_cast<std::int8_t>((q + kRoundMagic) - kRoundMagic);
   };
   for_sixteens(x, n, quantised, [&](std::int64_t first, const std::int8_t* elements) {

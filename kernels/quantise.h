@@ -13,7 +13,8 @@ using WeightGroup = float[kQuantGroup][kLanes];
 using QuantGroup = std::int8_t[kQuantGroup][kLanes];
 
 // Quants in [-127, 127] (q8) or [-8, 7] (q4) and the bits of f16 scales, chosen among candidates for the
-// least squared error. A group of zeros gets the scale zero.
+// least squared error. A group of zeros gets the scale zero; one with a weight that is not finite, or too large for
+// a scale in f16, gets the scale NaN and quants of zero.
 void quantise_q8(const WeightGroup& weights, std::uint16_t* scales, QuantGroup& quants) noexcept;
 void quantise_q4(const WeightGroup& weights, std::uint16_t* scales, QuantGroup& quants) noexcept;
 

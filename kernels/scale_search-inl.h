@@ -76,7 +76,7 @@ inline void extremes(const WeightGroup& weights, Lane& extreme) noexcept {
   }
 }
 
-// The scales, rounded to f16 and never a negative zero, and their quants.
+// The scales, rounded to f16 and never a negative zero, and their quants: zeros where the scale is zero or NaN.
 inline void write(const WeightGroup& weights, const Lane& best, float low, float high, Lane& scales,
                   QuantGroup& quants) noexcept {
   Lane inverse;
@@ -87,7 +87,7 @@ inline void write(const WeightGroup& weights, const Lane& best, float low, float
   for (int k = 0; k < kQuantGroup; ++k) {
     for (int lane = 0; lane < kLanes; ++lane) {
       const float q = round_within(weights[k][lane] * inverse[lane], low, high);
-      quants[k][lane] = static_cast<std::int8_t>(static_cast<std::int32_t>(scales[lane] == 0.0F ? 0.0F : q));
+      quants[k][lane] = static_cast<std::int8_t>(static_cast<std::int32_t>(std::fabs(scales[lane]) > 0.0F ? q : 0.0F));
     }
   }
 }
@@ -107,6 +107,11 @@ void search(const WeightGroup& weights, const float* levels, int count, float lo
     try_scale(weights, scale, low, high, best);
     fit_scale(weights, inverse, low, high, scale);
     try_scale(weights, scale, low, high, best);
+  }
+  // No scale reaches weights that are not finite, or too large for halves: NaN tells, where quants would hide it.
+  for (int lane = 0; lane < kLanes; ++lane) {
+    const bool found = best.error[lane] < HUGE_VALF;
+    best.scale[lane] = found ? best.scale[lane] : std::numeric_limits<float>::quiet_NaN();
   }
   Lane chosen;
   write(weights, best.scale, low, high, chosen, quants);

@@ -52,12 +52,13 @@ void Executor::Pass::grouped_attention(std::int32_t index) {
 }
 
 // Sorts the spans by the blocks they hold, so that sequences that share a prefix become neighbours, and cuts them where the
-// cache's lines of keys begin.
+// cache's lines of keys begin. A window lets go of the prefix: the group that sees furthest decides.
 void Executor::Pass::sort_spans() {
   kin_.resize(spans_.size());
   std::iota(kin_.begin(), kin_.end(), 0);
-  const auto blocks = [&](std::int32_t span) { return spans_[span].feed->sequence->cache().blocks(0); };
   if (spans_.size() > 1 && !kv_layout_.groups().empty()) {
+    const std::int32_t group = kv_layout_.furthest_group();
+    const auto blocks = [&](std::int32_t span) { return spans_[span].feed->sequence->cache().blocks(group); };
     std::ranges::stable_sort(kin_, [&](std::int32_t a, std::int32_t b) {
       return std::ranges::lexicographical_compare(blocks(a), blocks(b), std::less<const std::byte*>());
     });
@@ -84,7 +85,7 @@ void Executor::Pass::attend(std::int32_t index, const Rows& q, const Rows& out) 
   const std::int64_t threads = ops_.team().size();
 
   // Runs of rows, cut so that there are tasks for all threads, as many for one as for the other; neighbours join up
-  // to the same number of rows. Single rows join those that share a prefix with them: others have nothing in common.
+  // to the same number of rows. Single rows join those that see the same first block: others have nothing in common.
   const bool single_rows = rows_ == std::ssize(spans_);
   const std::int64_t even = threads / std::gcd(threads, std::int64_t{kv_heads});
   const std::int64_t tasks = kTasksPerThread * threads;
@@ -93,12 +94,14 @@ void Executor::Pass::attend(std::int32_t index, const Rows& q, const Rows& out) 
   runs_.clear();
   run_groups_.clear();
   std::int64_t joined = 0;
-  const std::byte* prefix = nullptr;
+  const std::byte* first_seen = nullptr;
   for (const std::int32_t s : kin_) {
     const Span& span = spans_[s];
     const std::byte* const* blocks = span.feed->sequence->cache().blocks(place.group).data();
-    const bool strange = single_rows && blocks[0] != prefix;
-    prefix = blocks[0];
+    const std::int32_t oldest = a.window > 0 ? std::max(span.first_position - a.window + 1, 0) : 0;
+    const std::byte* const seen = blocks[oldest / kKvBlockTokens];
+    const bool strange = single_rows && seen != first_seen;
+    first_seen = seen;
     for (std::int64_t first = 0; first < span.rows; first += most) {
       const std::int64_t rows = std::min(most, span.rows - first), row = span.first_row + first;
       if (run_groups_.empty() || joined + rows > most || strange) {

@@ -59,8 +59,14 @@ std::span<const float> Executor::forward(std::span<const Feed> feeds, CostMeter*
     if (feed.tokens.empty()) throw Error(ErrorKind::usage, "a forward pass needs at least one token");
   }
   for (const Feed& feed : feeds) recompute_if_regime_changes(feed, executed);
-  for (const Feed& feed : feeds) feed.sequence->cache_.prepare(std::int32_t(feed.tokens.size()));
-  const std::span<const float> logits = pass_->run(feeds, executed);
+  std::span<const float> logits;
+  try {
+    for (const Feed& feed : feeds) feed.sequence->cache_.prepare(std::int32_t(feed.tokens.size()));
+    logits = pass_->run(feeds, executed);
+  } catch (...) {
+    for (const Feed& feed : feeds) feed.sequence->cache_.trim();
+    throw;
+  }
   for (const Feed& feed : feeds) {
     Sequence& s = *feed.sequence;
     s.cache_.commit(std::int32_t(feed.tokens.size()));
@@ -77,26 +83,29 @@ Sequence Executor::new_sequence() const {
 
 // LongRoPE has two sets of frequencies. A Phi sequence that outgrows the first set computes its whole context
 // again with the second, as the reference does: cached keys and the deeper values they led to belong to the
-// other rotation.
+// other rotation. The old ones make room first. If that is not enough the sequence keeps its tokens without a cache, and its
+// next pass begins here.
 void Executor::recompute_if_regime_changes(const Feed& feed, CostMeter* executed) {
   const auto& ropes = model_->spec().ropes;
   const auto rope = std::ranges::find(ropes, true, &RopeSpec::recomputes);
   if (rope == ropes.end()) return;
   Sequence& s = *feed.sequence;
   const std::int32_t length = std::max(s.length() + std::int32_t(feed.tokens.size()), s.expected_length_);
-  const std::int32_t regime = rope->regime(length);
-  const bool changes = s.length() > 0 && regime != s.cached_regime_;
-  s.expected_length_ = std::max(s.expected_length_, regime != 0 ? length : 0);
-  s.cached_regime_ = regime;
-  if (!changes) return;
-  const std::vector<std::int32_t> history = std::move(s.tokens_);
-  s.tokens_.clear();
-  s.cache_.clear();
-  for (std::size_t at = 0; at < history.size(); at += kRecomputeChunk) {
-    const std::size_t count = std::min(kRecomputeChunk, history.size() - at);
-    const Feed part{&s, {history.data() + at, count}, LogitsWanted::none, feed.meter};
-    forward({&part, 1}, executed);
+  Sequence again(pool_);
+  again.cached_regime_ = rope->regime(length);
+  again.expected_length_ = std::max(s.expected_length_, again.cached_regime_ != 0 ? length : 0);
+  const bool stale = again.cached_regime_ != s.cached_regime_ || s.cache_.length() != s.length();
+  if (s.length() > 0 && stale) {
+    s.cache_.clear();
+    for (std::size_t at = 0; at < s.tokens_.size(); at += kRecomputeChunk) {
+      const Feed part{&again, std::span(s.tokens_).subspan(at, std::min(kRecomputeChunk, s.tokens_.size() - at)), LogitsWanted::none,
+                      feed.meter};
+      forward({&part, 1}, executed);
+    }
+    s.cache_ = std::move(again.cache_);
   }
+  s.cached_regime_ = again.cached_regime_;
+  s.expected_length_ = again.expected_length_;
 }
 
 Executor::Pass::Pass(const Model& model, const KvLayout& layout, const kernels::KernelTable& table,

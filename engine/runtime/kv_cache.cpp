@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <mutex>
 
 #include "engine/base/error.h"
@@ -34,6 +35,11 @@ KvLayout::KvLayout(const ModelSpec& spec, kernels::KvType type) : type_(type) {
     group->block_bytes = place.key_offset + place.heads * place.head_stride;
     group->token_numbers += std::size_t(place.heads) * (place.key_dim + place.value_dim);
   }
+}
+
+std::int32_t KvLayout::furthest_group() const {
+  const auto sight = [](const Group& group) { return group.window == 0 ? std::numeric_limits<std::int32_t>::max() : group.window; };
+  return static_cast<std::int32_t>(std::ranges::max_element(groups_, {}, sight) - groups_.begin());
 }
 
 namespace {
@@ -127,12 +133,14 @@ void KvCache::prepare(std::int32_t count) {
   for (std::size_t g = 0; g < tables_.size(); ++g) {
     auto& table = tables_[g];
     const auto group = static_cast<std::int32_t>(g);
-    // A last block that another sequence holds too is copied before the first write.
-    if (first_written < table.size() && table[first_written] && table[first_written].use_count() > 1) {
+    // A block that another sequence holds too is copied before the first write: the last one, or more where the other one
+    // was forked off between prepare and commit.
+    for (std::size_t b = first_written; b < std::min(needed, table.size()); ++b) {
+      if (table[b].use_count() <= 1) continue;
       KvPool::Block own = pool_->take(group);
-      std::memcpy(own.get(), table[first_written].get(), layout().groups()[g].block_bytes);
-      table[first_written] = std::move(own);
-      starts_[g][first_written] = table[first_written].get();
+      std::memcpy(own.get(), table[b].get(), layout().groups()[g].block_bytes);
+      table[b] = std::move(own);
+      starts_[g][b] = table[b].get();
     }
     for (std::size_t b = table.size(); b < needed; ++b) fresh[g].push_back(pool_->take(group));
   }
@@ -140,6 +148,12 @@ void KvCache::prepare(std::int32_t count) {
     tables_[g].insert(tables_[g].end(), fresh[g].begin(), fresh[g].end());
     for (const KvPool::Block& block : fresh[g]) starts_[g].push_back(block.get());
   }
+}
+
+void KvCache::trim() {
+  const auto held = std::size_t(length_ + kKvBlockTokens - 1) / kKvBlockTokens;
+  for (auto& table : tables_) table.resize(std::min(table.size(), held));
+  for (auto& starts : starts_) starts.resize(std::min(starts.size(), held));
 }
 
 void KvCache::commit(std::int32_t count) {

@@ -35,6 +35,8 @@ class KvLayout {
   };
   kernels::KvType type() const { return type_; }
   std::span<const Group> groups() const { return groups_; }
+  // The group that sees furthest back, and so holds on longest to what sequences share; there is one.
+  std::int32_t furthest_group() const;
   // A layer that shares another's cache has its donor's place.
   const Place& place(std::int32_t layer) const { return places_[layer]; }
 
@@ -76,9 +78,11 @@ class KvCache {
 
   // Positions that hold keys and values.
   std::int32_t length() const { return length_; }
-  // Makes positions [length, length + count) writable: takes new blocks, and copies a last block that is shared.
+  // Makes positions [length, length + count) writable: takes new blocks, and copies those that are shared.
   // On Error(limit) nothing has changed.
   void prepare(std::int32_t count);
+  // Gives back what was prepared and not committed.
+  void trim();
   // The prepared positions hold their keys and values now; frees blocks that every later query's window excludes.
   void commit(std::int32_t count);
   // Drops everything.

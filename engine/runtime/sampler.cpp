@@ -42,6 +42,12 @@ void penalise(const SamplingOptions& o, std::span<const std::int32_t> history, s
   }
 }
 
+// The largest score there is to draw from. Broken numerics must not choose: of NaN alone the first id would seem likeliest.
+float finite(float highest) {
+  if (std::isfinite(highest)) return highest;
+  throw Error(ErrorKind::unsupported, Fault{"", "logits", "a finite number as the largest", fmt::format("{}", highest)});
+}
+
 }  // namespace
 
 void validate(const SamplingOptions& o) {
@@ -152,7 +158,7 @@ std::int32_t Sampler::draw_from_all(std::span<const float> scores) {
   scaled_.resize(scores.size());
   vectors().scale(scores.data(), 1 / options_.temperature, std::int64_t(scores.size()), scaled_.data());
   const std::span<const float> scaled = scaled_;
-  const double highest = scaled[argmax(scaled)];
+  const double highest = finite(scaled[argmax(scaled)]);
   double draw = uniform() * std::exp(log_sum_exp(scaled) - highest);
   std::int32_t last = 0;
   for (std::size_t begin = 0; begin < scaled.size(); begin += kBlock) {
@@ -177,14 +183,18 @@ std::int32_t Sampler::draw_from_all(std::span<const float> scores) {
 
 std::int32_t Sampler::next(std::span<const float> logits, std::span<const std::int32_t> history) {
   const std::span<const float> scores = scores_of(logits, history);
-  if (options_.temperature == 0) return argmax(scores);
+  if (options_.temperature == 0) {
+    const std::int32_t id = argmax(scores);
+    finite(scores[id]);
+    return id;
+  }
   std::size_t count = options_.top_k > 0 ? std::min<std::size_t>(scores.size(), options_.top_k) : scores.size();
   const bool cuts = options_.top_p < 1 || options_.min_p > 0;
   if (count == scores.size() && !cuts) return draw_from_all(scores);
 
   // The sum over the likeliest of exp((score - highest) / t).
   Ranking ranking(scores, values_, ids_);
-  const double highest = ranking.score(0), temperature = options_.temperature;
+  const double highest = finite(ranking.score(0)), temperature = options_.temperature;
   const auto sum = [&](double t) {
     double total = 0;
     for (std::size_t i = 0; i < count; ++i) total += std::exp((ranking.score(i) - highest) / t);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/base/error.h"
+#include "engine/base/sha256.h"
 #include "eval/dataset/csv.h"
 #include "eval/extract/scan.h"
 #include "eval/grade/rational.h"
@@ -80,6 +81,36 @@ std::vector<std::string> texts(const Json& value) {
   return out;
 }
 
+// What a record says that a strategy's name does not. Two records that differ in it are of two experiments.
+std::vector<std::string> regime_of(const Json& record) {
+  std::vector<std::string> out;
+  const auto say = [&](std::string_view name, const Json& from, const char* key) {
+    const auto value = from.is_object() ? from.find(key) : from.end();
+    if (value == from.end() || value->is_null()) return;
+    const std::string text = value->is_string() ? value->get<std::string>() : value->dump();
+    out.push_back(fmt::format("{} {}", name, text.size() > 40 ? sha256_hex(text).substr(0, 8) : text));
+  };
+  const Json none = Json::object();
+  const auto part = [&](const char* key) -> const Json& { return record.contains(key) ? record[key] : none; };
+  say("examples", record, "num_fewshot");
+  if (part("num_fewshot") != 0) say("their seed", record, "fewshot_seed");
+  say("system", record, "system_instruction");
+  say("reasoning", record, "reasoning");
+  say("template variables", record, "chat_template_kwargs");
+  if (part("chat_template_applied") == true) {
+    say("template", part("hashes"), "template");
+  } else {
+    say("template", record, "chat_template_applied");
+  }
+  const Json& sampling = part("sampling");
+  for (const char* key : {"temperature", "frequency_penalty"}) say(key, sampling, key);
+  if (sampling.is_object() && sampling.contains("temperature") && sampling["temperature"] != 0) {
+    for (const char* key : {"top_k", "top_p", "min_p"}) say(key, sampling, key);
+    say("seed", record, "seed");
+  }
+  return out;
+}
+
 // A line of our journal. Nothing where it holds no response.
 bool read_record(const Row& row, std::optional<AnswerKind> kind, StoredResponse& out) {
   if (!row.has("response")) return false;
@@ -98,6 +129,7 @@ bool read_record(const Row& row, std::optional<AnswerKind> kind, StoredResponse&
   const std::string reason = row.text("finish_reason", "");
   out.truncated = reason == "length" || reason == "context";
   const Json& object = row.object();
+  out.regime = regime_of(object);
   if (object.contains("flags") && object["flags"].is_object() &&
       object["flags"].contains("thought_unclosed")) {
     const Json& flag = object["flags"]["thought_unclosed"];
@@ -164,6 +196,8 @@ StoredFile read_lines(const std::string& path, const std::string& text, std::opt
   enum class Shape { unknown, journal, samples } shape = Shape::unknown;
   const std::string task = task_of_samples(path);
   std::set<std::string> seen;
+  std::vector<std::optional<StoredResponse>> records;
+  std::map<std::vector<std::string>, std::size_t> last;  // of an item and regime: its place in records
   const std::vector<std::string_view> lines = lines_of(text);
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (strip(lines[i]).empty()) continue;
@@ -191,12 +225,23 @@ StoredFile read_lines(const std::string& path, const std::string& text, std::opt
       continue;
     }
     StoredResponse stored;
-    if (read_record(row, kind, stored)) {
-      visit(stored);
-      ++out.rows;
-    } else {
+    if (!read_record(row, kind, stored)) {
       ++out.without_response;
+      continue;
     }
+    std::vector<std::string> identity = stored.regime;
+    identity.insert(identity.end(), {stored.model, stored.task, stored.strategy, stored.id});
+    const auto [place, fresh] = last.try_emplace(std::move(identity), records.size());
+    if (!fresh) {
+      records[std::exchange(place->second, records.size())].reset();
+      ++out.superseded;
+    }
+    records.emplace_back(std::move(stored));
+  }
+  for (const std::optional<StoredResponse>& record : records) {
+    if (!record) continue;
+    visit(*record);
+    ++out.rows;
   }
   return out;
 }
@@ -236,8 +281,8 @@ StoredFile read_csv(const std::string& path, const std::string& text, std::optio
 }  // namespace
 
 Response StoredResponse::response() const {
-  if (!answer) return split_response(text, truncated);
-  return {text, *answer, thought_unclosed, truncated};
+  if (!answer) return split_response(text, truncated.value_or(false));
+  return {text, *answer, thought_unclosed, truncated.value_or(false)};
 }
 
 AnswerKind infer_kind(const std::string& task, const std::string& gold, bool has_choices) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "eval/extract/extractor.h"
 
@@ -12,11 +13,13 @@ namespace moe::eval {
 
 struct StoredResponse {
   std::string id, task, strategy, model, gold;
+  // A journal's record: what the prompt and the draw depended on beside the strategy, one "name value" each.
+  std::vector<std::string> regime;
   Question question;
   std::string text;                   // all that was generated
   std::optional<std::string> answer;  // outside of the thought, where the record says so
   bool thought_unclosed = false;
-  bool truncated = false;
+  std::optional<bool> truncated;  // nothing where the file does not tell (lm_eval's samples, CSV)
 
   // What the extractors read. The result points into this object.
   Response response() const;
@@ -27,10 +30,11 @@ struct StoredFile {
   std::size_t without_response =
       0;                      // rows of a journal that hold log-likelihoods or an error: nothing to grade
   std::size_t cut_bytes = 0;  // an unfinished last line of a journal, left out
+  std::size_t superseded = 0;  // records of an item that the journal answers again further on, left out
 };
 
 // Reads a file of any of the three kinds (told apart by content, gzip or plain) and hands over each response
-// in the file's order. `kind` overrides what is otherwise inferred from task and gold answer. lm_eval writes
+// in the file's order; of a journal's records of one item and regime the last. `kind` overrides what is otherwise inferred from task and gold answer. lm_eval writes
 // a document once for each of its filters; it is handed over once. Throws Error: io, limit, and format that
 // names file, line, what was expected and what was found.
 StoredFile read_stored(const std::string& path, std::optional<AnswerKind> kind,

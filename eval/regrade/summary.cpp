@@ -1,6 +1,9 @@
 // Counting graded responses.
 #include "eval/regrade/summary.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "engine/base/error.h"
@@ -9,14 +12,27 @@
 namespace moe::eval {
 
 void count(GradeSummary& summary, const StoredResponse& stored, const Chain& chain, const Scored& scored) {
-  GradeCounts& counts = summary[{stored.model, stored.task, stored.strategy, std::string(chain.name)}];
+  GradeCounts& counts = summary[{stored.model, stored.task, stored.strategy, stored.regime, std::string(chain.name)}];
   const Response response = stored.response();
   ++counts.n;
   counts.correct += scored.verdict == Verdict::equal ? 1 : 0;
   counts.unparsed += scored.extraction.found() ? 0 : 1;
   counts.undecided += scored.verdict == Verdict::undecided ? 1 : 0;
   counts.empty += strip(response.answer).empty() ? 1 : 0;
-  counts.truncated += stored.truncated ? 1 : 0;
+  if (stored.truncated) counts.truncated = counts.truncated.value_or(0) + (*stored.truncated ? 1 : 0);
+}
+
+std::string distinct_name(const GradeSummary& summary, const GradeKey& key) {
+  std::vector<std::string> parts = {key.strategy};
+  for (const std::string& part : key.regime) {
+    const bool common = std::ranges::all_of(summary, [&](const auto& entry) {
+      const GradeKey& other = entry.first;
+      const bool akin = other.model == key.model && other.task == key.task && other.strategy == key.strategy;
+      return !akin || std::ranges::find(other.regime, part) != other.regime.end();
+    });
+    if (!common) parts.push_back(part);
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
 }
 
 std::vector<const Chain*> parse_chains(const std::string& list) {

@@ -92,6 +92,7 @@ struct BackendInfo {
   std::int64_t parameters = 0;
   CostProxies proxies;
   std::string chat_template;
+  std::string reasoning = "auto", chat_kwargs;  // what the template was told beside the messages
   std::uint64_t after_load_rss_bytes = 0;
 };
 

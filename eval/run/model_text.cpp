@@ -29,7 +29,11 @@ std::tm fixed_day() {
 
 ModelText::ModelText(const std::filesystem::path& directory, const ModelSpec& spec,
                      const TextOptions& options)
-    : directory_(directory), tokenizer_(Tokenizer::load(directory)), stop_ids_(spec.stop_ids) {
+    : directory_(directory),
+      tokenizer_(Tokenizer::load(directory)),
+      reasoning_switch_(options.reasoning),
+      chat_kwargs_(options.chat_kwargs),
+      stop_ids_(spec.stop_ids) {
   load_template(options);
   if (const auto eos = tokenizer_->eos_id(); eos && std::ranges::find(stop_ids_, *eos) == stop_ids_.end()) {
     stop_ids_.push_back(*eos);
@@ -72,6 +76,8 @@ void ModelText::describe(BackendInfo& info) const {
                                    hash_if_there(directory_ / "special_tokens_map.json"));
   info.chat_template = template_source_;
   if (!template_source_.empty()) info.template_hash = sha256_hex(template_source_);
+  info.reasoning = reasoning_switch_;
+  info.chat_kwargs = chat_kwargs_;
   info.stop_ids = stop_ids_;
 }
 

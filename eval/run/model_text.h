@@ -41,7 +41,7 @@ class ModelText {
   std::filesystem::path directory_;
   std::shared_ptr<const Tokenizer> tokenizer_;
   ReasoningFormat reasoning_ = ReasoningFormat::none;
-  std::string template_source_;
+  std::string template_source_, reasoning_switch_, chat_kwargs_;
   std::vector<std::int32_t> stop_ids_;
   TokenRules rules_;
   ChatRenderer chat_;

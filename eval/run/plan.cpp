@@ -149,6 +149,8 @@ std::unique_ptr<Condition> plan(const Task& task, const Strategy& strategy, cons
   facts.data_hash = condition->data.hash;
   facts.ignore_stops = strategy.kind == Kind::generate && options.ignore_stops;
   facts.chat = builder.chat();
+  facts.system = options.prompt.system;
+  facts.sampling = options.sampling;
   facts.fewshot = builder.fewshot();
   facts.seed = options.seed;
   facts.fewshot_seed = options.prompt.fewshot_seed;

@@ -59,6 +59,8 @@ std::string first_value(const std::vector<Reading>& readings) {
   return "";
 }
 
+Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
 template <class T>
 Json choice_or_null(const std::optional<T>& choice) {
   return choice ? Json(*choice) : Json();
@@ -153,6 +155,9 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
                      {"thought_unclosed", result.thought_unclosed}};
   record["repeat"] = item.repeat;
   record["chat_template_applied"] = facts.chat;
+  record["system_instruction"] = text_or_null(facts.system);
+  record["reasoning"] = backend.reasoning;
+  record["chat_template_kwargs"] = text_or_null(backend.chat_kwargs);
   record["num_fewshot"] = facts.fewshot;
   record["seed"] = facts.seed;
   record["fewshot_seed"] = facts.fewshot_seed;

@@ -63,8 +63,10 @@ struct RunFacts {
   std::string variant;
   bool ignore_stops = false;  // replies ran to their cap
   bool chat = false;
+  std::string system;  // text before everything else; empty: none
   int fewshot = 0;
   std::uint64_t seed = 0, fewshot_seed = 0;
+  Sampling sampling;
 };
 
 // One journal line (without its end).

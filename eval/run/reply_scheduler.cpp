@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include "engine/base/error.h"
+
 namespace moe::eval {
 namespace {
 
@@ -49,6 +51,7 @@ struct ReplyScheduler::Active {
   std::size_t reserved = 0;  // bytes of keys and values it may come to hold
   bool charged = false;      // pays for the shared prefix
   std::string end;           // why it ended; empty: it goes on
+  std::string error;         // where `end` is "error"
   Clock::time_point start, first;
 };
 
@@ -193,7 +196,13 @@ void ReplyScheduler::keep_for_repeats(Active& one, std::span<const float> logits
 
 // Draws the next token.
 void ReplyScheduler::draw(Active& one, std::span<const float> logits) const {
-  one.token = one.sampler.next(logits, one.sequence.tokens());
+  try {
+    one.token = one.sampler.next(logits, one.sequence.tokens());
+  } catch (const Error& error) {  // this reply's own fault, as a context that is too long is
+    one.error = error.what();
+    one.end = "error";
+    return;
+  }
   if (one.drawn.empty()) one.first = Clock::now();
   one.drawn.push_back(one.token);
   if (!one.job->ignore_stops && std::ranges::find(rules_.stop_ids, one.token) != rules_.stop_ids.end()) {
@@ -212,6 +221,7 @@ void ReplyScheduler::finish(Place one) {
   const auto now = Clock::now();
   JobResult result;
   one->reply.finish(one->end, result);
+  result.error = one->error;
   result.response_tokens = std::move(one->drawn);
   result.prompt_tokens = one->job->prompt.size();
   result.alone_prefill = one->alone_prefill();

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -112,12 +113,14 @@ Json sample_of(const FinishedCondition& finished, const std::vector<std::size_t>
   return sample;
 }
 
+std::size_t filters_of(const Condition& condition) {
+  return condition.strategy->kind == Kind::loglikelihood ? 1 : condition.extractors.size();
+}
+
 std::string samples_text(const FinishedCondition& finished) {
-  const Condition& condition = *finished.condition;
   const auto documents = documents_of(finished);
-  const std::size_t filters = condition.strategy->kind == Kind::loglikelihood ? 1 : condition.extractors.size();
   std::string out;
-  for (std::size_t filter = 0; filter < filters; ++filter) {
+  for (std::size_t filter = 0; filter < filters_of(*finished.condition); ++filter) {
     for (const auto& samples : documents) out += line_dump(sample_of(finished, samples, filter)) + '\n';
   }
   return out;
@@ -140,12 +143,26 @@ Score score_of(const FinishedCondition& finished, std::size_t reading) {
   return score;
 }
 
+// Of all lines of the samples file, as lm_eval has it: a document counts once for each filter.
 std::string task_hash(const FinishedCondition& finished) {
   std::string hashes;
-  for (const Item& item : finished.condition->items) {
+  for (const auto& samples : documents_of(finished)) {
+    const Item& item = finished.condition->items[samples[0]];
     hashes += item.doc->hash + item.prompt_hash + sha256_hex(item.prompt.target);
   }
-  return sha256_hex(hashes);
+  std::string all;
+  for (std::size_t filter = 0; filter < filters_of(*finished.condition); ++filter) all += hashes;
+  return sha256_hex(all);
+}
+
+// What a run's flags say of sampling, under lm_eval's names; null: greedy.
+Json generation_arguments(const RunFacts& facts) {
+  const Sampling& s = facts.sampling;
+  if (s.temperature == 0 && s.frequency_penalty == 0) return {};
+  Json out = {{"do_sample", s.temperature > 0}, {"temperature", s.temperature}};
+  if (s.temperature > 0) out.update({{"top_k", s.top_k}, {"top_p", s.top_p}, {"min_p", s.min_p}, {"seed", facts.seed}});
+  if (s.frequency_penalty != 0) out["frequency_penalty"] = s.frequency_penalty;
+  return out;
 }
 
 Json config_of(const Condition& condition) {
@@ -187,6 +204,9 @@ Json moe_of(const FinishedCondition& finished) {
               {"cache", facts.backend.cache},
               {"ignore_stops", facts.ignore_stops},
               {"seed", facts.seed},
+              {"chat_template_applied", facts.chat},
+              {"reasoning", facts.backend.reasoning},
+              {"chat_template_kwargs", facts.backend.chat_kwargs.empty() ? Json() : Json(facts.backend.chat_kwargs)},
               {"data_file", facts.data_file},
               {"samples_an_item", s.samples},
               {"scores", std::move(scores)},
@@ -275,21 +295,25 @@ std::string write_results(const std::string& directory, const std::vector<Finish
     ours[condition.label] = moe_of(finished);
     subtasks[condition.label] = Json::array();
   }
-  const bool chat = !conditions.empty() && conditions.front().condition->facts.chat;
+  // One run's flags are the same for all conditions; whether a template is used is each strategy's choice.
+  const bool chat = std::ranges::any_of(conditions, [](const FinishedCondition& one) { return one.condition->facts.chat; });
+  const RunFacts none;
+  const RunFacts& facts = conditions.empty() ? none : conditions.front().condition->facts;
+  const Json system = facts.system.empty() ? Json() : Json(facts.system);
   Json all = {{"results", std::move(results)}, {"group_subtasks", std::move(subtasks)}, {"configs", std::move(configs)},
               {"versions", std::move(versions)}, {"n-shot", std::move(shots)}, {"higher_is_better", std::move(higher)},
               {"n-samples", std::move(counts)}};
   all["config"] = {{"model", "moe"}, {"model_args", options.model_arguments}, {"model_num_parameters", backend.parameters},
                    {"model_sha", backend.model_hash}, {"batch_size", nullptr}, {"device", "cpu"}, {"use_cache", nullptr},
-                   {"limit", options.limit ? Json(*options.limit) : Json()}, {"bootstrap_iters", 0}, {"gen_kwargs", nullptr}};
+                   {"limit", options.limit ? Json(*options.limit) : Json()}, {"bootstrap_iters", 0}, {"gen_kwargs", generation_arguments(facts)}};
   all["git_hash"] = nullptr;
   all["date"] = options.started;
   all["task_hashes"] = std::move(hashes);
   all["model_source"] = "moe";
   all["model_name"] = backend.model;
   all["model_name_sanitized"] = sanitized(backend.model);
-  all["system_instruction"] = nullptr;
-  all["system_instruction_sha"] = nullptr;
+  all["system_instruction"] = system;
+  all["system_instruction_sha"] = facts.system.empty() ? Json() : Json(sha256_hex(facts.system));
   all["fewshot_as_multiturn"] = false;
   all["chat_template"] = chat ? Json(backend.chat_template) : Json();
   all["chat_template_sha"] = chat ? Json(sha256_hex(backend.chat_template)) : Json();

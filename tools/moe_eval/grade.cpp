@@ -32,6 +32,7 @@ Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json
 std::string json_row(const StoredResponse& stored,
                      const std::vector<std::pair<const Chain*, Scored>>& results) {
   Json row = {{"id", stored.id}, {"task", stored.task}, {"strategy", stored.strategy}, {"gold", stored.gold}};
+  if (!stored.regime.empty()) row["regime"] = stored.regime;
   for (const auto& [chain, scored] : results) {
     const std::optional<bool> correct = scored.correct();
     row[std::string(chain->name)] = {
@@ -58,15 +59,15 @@ void print_table(const GradeSummary& summary) {
       models ? width(summary, "model", [](const GradeKey& key) { return key.model; }) + 2 : 0;
   const std::size_t task = width(summary, "task", [](const GradeKey& key) { return key.task; }) + 2;
   const std::size_t strategy =
-      width(summary, "strategy", [](const GradeKey& key) { return key.strategy; }) + 2;
+      width(summary, "strategy", [&](const GradeKey& key) { return distinct_name(summary, key); }) + 2;
   const std::size_t chain = width(summary, "chain", [](const GradeKey& key) { return key.chain; }) + 2;
   fmt::print("{:<{}}{:<{}}{:<{}}{:<{}}{:>6} {:>9} {:>9} {:>10} {:>6} {:>10}\n", models ? "model" : "", model,
              "task", task, "strategy", strategy, "chain", chain, "n", "accuracy", "unparsed", "undecided",
              "empty", "truncated");
   for (const auto& [key, c] : summary) {
     fmt::print("{:<{}}{:<{}}{:<{}}{:<{}}{:>6} {:>8.2f}% {:>9} {:>10} {:>6} {:>10}\n", key.model, model,
-               key.task, task, key.strategy, strategy, key.chain, chain, c.n, 100 * c.accuracy(), c.unparsed,
-               c.undecided, c.empty, c.truncated);
+               key.task, task, distinct_name(summary, key), strategy, key.chain, chain, c.n, 100 * c.accuracy(), c.unparsed,
+               c.undecided, c.empty, c.truncated ? fmt::format("{}", *c.truncated) : "-");
   }
 }
 
@@ -86,6 +87,9 @@ int grade_files(const Options& options) {
     if (file.cut_bytes > 0) {
       print_warning("moe-eval",
                     fmt::format("{}: left out an unfinished last line of {} bytes", path, file.cut_bytes));
+    }
+    if (file.superseded > 0) {
+      print_warning("moe-eval", fmt::format("{}: left out {} records of items that were run again later", path, file.superseded));
     }
     if (file.without_response > 0) {
       print_warning("moe-eval",

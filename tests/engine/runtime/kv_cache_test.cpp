@@ -112,6 +112,23 @@ TEST(KvPool, BlocksLieSideBySideInRegionsAndNeverOverlap) {
   EXPECT_EQ(pool.take(0).get(), freed) << "what comes back is handed out first";
 }
 
+TEST(KvCache, AForkOfPreparedBlocksWritesItsOwn) {
+  Fixture f;
+  KvCache a(f.pool);
+  a.prepare(40);
+  a.commit(40);
+  const std::size_t committed = f.pool->bytes_in_use();
+  a.prepare(60);
+  KvCache b = a;
+  a.prepare(60);
+  b.prepare(60);
+  for (std::size_t block = 1; block < 4; ++block) EXPECT_NE(a.blocks(0)[block], b.blocks(0)[block]) << block;
+  EXPECT_EQ(a.blocks(0)[0], b.blocks(0)[0]);
+  b.clear();
+  a.trim();
+  EXPECT_EQ(f.pool->bytes_in_use(), committed);
+}
+
 TEST(KvCache, TheBudgetIsHeldAndMemoryComesBack) {
   Fixture probe;
   const std::size_t both = probe.layout.groups()[0].block_bytes + probe.layout.groups()[1].block_bytes;

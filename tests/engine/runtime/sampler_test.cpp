@@ -142,5 +142,20 @@ TEST(TopLogprobs, AreNormalisedAndOrdered) {
   EXPECT_NEAR(sum, 1, 1e-6);
 }
 
+// Weights that hold NaN must not pass for a model that always says token 0.
+TEST(Sampler, LogitsThatAreNoNumbersAreAnError) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), infinite = std::numeric_limits<float>::infinity();
+  for (const std::vector<float>& logits : {std::vector{nan, nan, nan}, std::vector{0.0F, infinite, 1.0F}}) {
+    for (const float temperature : {0.0F, 0.8F}) {
+      for (const int top_k : {0, 2}) {
+        SamplingOptions o;
+        o.temperature = temperature;
+        o.top_k = top_k;
+        EXPECT_THROW(Sampler(o).next(logits, {}), Error) << temperature << ", top-k " << top_k;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace moe

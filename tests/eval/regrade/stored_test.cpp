@@ -73,12 +73,40 @@ TEST_F(Stored, ASweepsJournalKeepsItsRegimesApart) {
   const std::vector<StoredResponse> rows =
       read(write("journal.jsonl", record + "}\n" + record + R"(,"variant":"max_tokens_8","timing":{"mode":"throughput"}})" + "\n" +
                                       record + R"(,"variant":"","timing":{"mode":"latency"}})" + "\n" +
-                                      record + R"(,"timing":{"mode":7}})" + "\n"));
+                                      record + R"(,"repeat":1,"timing":{"mode":7}})" + "\n"));
   ASSERT_EQ(rows.size(), 4u);
   EXPECT_EQ(rows[0].strategy, "cot");
   EXPECT_EQ(rows[1].strategy, "cot__max_tokens_8");
   EXPECT_EQ(rows[2].strategy, "cot__latency");
   EXPECT_EQ(rows[3].strategy, "cot");
+}
+
+// What a strategy's name does not say tells experiments apart, and an item that was run again counts once.
+TEST_F(Stored, RecordsThatCannotBeAddedUpAreCountedApart) {
+  const auto record = [](const std::string& id, const std::string& response, const std::string& more) {
+    return R"({"model":"m","task":"gsm8k","strategy":"cot","doc_id":)" + id + R"(,"response":"#### )" + response +
+           R"(","target":"5","finish_reason":"stop","num_fewshot":0,"chat_template_applied":true,"seed":42)" + more + "}\n";
+  };
+  const std::string greedy = R"(,"reasoning":"auto","sampling":{"temperature":0.0,"top_k":0})";
+  const std::string path = write("journal.jsonl",
+                                 record("1", "4", greedy) + record("2", "5", greedy) + record("1", "5", greedy) +
+                                     record("1", "6", R"(,"reasoning":"on","sampling":{"temperature":0.0,"top_k":0})") +
+                                     record("1", "7", R"(,"reasoning":"auto","sampling":{"temperature":0.9,"top_k":0})"));
+  GradeSummary summary;
+  const Chain& strict = find_chain("strict");
+  std::vector<std::string> texts;
+  const StoredFile file = read_stored(path, std::nullopt, [&](const StoredResponse& stored) {
+    texts.push_back(stored.text);
+    count(summary, stored, strict, score(strict, stored.question, stored.response(), stored.gold));
+  });
+  EXPECT_EQ(texts, (std::vector<std::string>{"#### 5", "#### 5", "#### 6", "#### 7"}));
+  EXPECT_EQ(file.rows, 4U);
+  EXPECT_EQ(file.superseded, 1U);
+  std::map<std::string, std::size_t> rows;
+  for (const auto& [key, counts] : summary) rows[distinct_name(summary, key)] = counts.n;
+  EXPECT_EQ(rows, (std::map<std::string, std::size_t>{{"cot, reasoning auto, temperature 0.0", 2},
+                                                      {"cot, reasoning on, temperature 0.0", 1},
+                                                      {"cot, reasoning auto, temperature 0.9, top_k 0, seed 42", 1}}));
 }
 
 TEST_F(Stored, CsvWithQuotedLineEndsPlainAndPacked) {
@@ -128,7 +156,7 @@ TEST_F(Stored, JournalUsesItsOwnAnswerAndFlags) {
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(file.without_response, 1U);
   EXPECT_EQ(file.cut_bytes, 16U);
-  EXPECT_TRUE(rows[0].truncated);
+  EXPECT_EQ(rows[0].truncated, true);
   EXPECT_EQ(rows[0].response().answer, " 4\n#### 5\n");
   EXPECT_EQ(score(find_chain("strict"), rows[0].question, rows[0].response(), rows[0].gold).correct(), true);
 }
