@@ -13,6 +13,10 @@ target_compile_options(moe_compile_options INTERFACE
 target_compile_features(moe_compile_options INTERFACE cxx_std_20)
 
 if(MOE_SANITIZE)
+  # Not part of "undefined", though it is: a float that no integer of the type can hold.
+  if(MOE_SANITIZE MATCHES undefined)
+    string(APPEND MOE_SANITIZE ",float-cast-overflow")
+  endif()
   add_compile_options(-fsanitize=${MOE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${MOE_SANITIZE})
 endif()

@@ -265,15 +265,8 @@ NextBlock plan_fetches(const AttentionArgs& args, const Group<S>& group, const S
   const std::int64_t tiles = group.d_v / kLanes, at_once = kByTiles<S> ? 4 : panel_tiles(rows, 8);
   const std::int64_t steps = (args.d_k + 1) / 2 * (kByTiles<S> ? 1 : 2 / panel_tiles(rows, 2)) +
                              (tiles + at_once - 1) / at_once * (kKvBlock / 2);
-  // Keys in two halves and values in two; where values are keys, those in quarters.
-  const auto keys = static_cast<std::int64_t>(key_block_bytes(S, args.d_k));
-  const std::int64_t part = args.values_are_keys ? keys / 2 : keys;
-  NextBlock fetches{reinterpret_cast<const char*>(next)};
-  fetches.to_values = args.values_are_keys ? part : args.value_offset - args.key_offset;
-  fetches.to_half = part / 2;
-  const std::int64_t stream = NextBlock::kHalves<S> ? part / 2 : part;
-  fetches.step = (stream + steps - 1) / steps;
-  return fetches;
+  const std::int64_t values = args.values_are_keys ? 0 : value_block_bytes(S, args.d_v);
+  return NextBlock::of(next, key_block_bytes(S, args.d_k) + values, steps);
 }
 
 template <KvType S>

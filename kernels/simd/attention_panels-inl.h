@@ -79,34 +79,39 @@ inline Vec stored_at(const std::byte* tile, std::int64_t i) {
 }
 
 // The block that comes next, asked for line by line while one is walked over: a burst would fill the few buffers of
-// lines on their way and hold up the loads. Several pages at once arrive sooner than one after the other.
+// lines on their way and hold up the loads. Several pages at once arrive sooner than one after the other; less than a page
+// ends before the processor has seen where it leads.
 struct NextBlock {
   const char* at;
-  std::int64_t to_half = 0, to_values = 0;  // from a line of the keys to those fetched with it
-  std::int64_t step = 0;                    // bytes of each stream from fetch to fetch; 0: all has been asked for
+  int streams = 1;          // 1, 2 or 4
+  std::int64_t stream = 0;  // bytes of each
+  std::int64_t step = 0;    // bytes of each from fetch to fetch; 0: all has been asked for
 
-  // Quants are few bytes for much work: two streams do.
-  template <KvType S>
-  static constexpr bool kHalves = S != KvType::q8;
+  static NextBlock of(const std::byte* block, std::int64_t bytes, std::int64_t steps) {
+    constexpr std::int64_t kPage = 4096;
+    NextBlock next{reinterpret_cast<const char*>(block)};
+    next.streams = bytes >= 4 * kPage ? 4 : bytes >= 2 * kPage ? 2 : 1;
+    next.stream = (bytes / next.streams + 63) / 64 * 64;
+    next.step = (next.stream + steps - 1) / steps;
+    return next;
+  }
 
   template <KvType S, int MR>
   void fetch(const std::byte*) {
     if (step == 0) return;
-    fetch_lines<S>(at);
-    if (step > 64) fetch_lines<S>(at + 64);
+    for (const char *line = at, *end = at + step; line < end; line += 64) fetch_lines(line);
     at += step;
   }
-  void stop() { to_half = to_values = step = 0; }
+  void stop() { step = 0; }
 
  private:
-  template <KvType S>
   void fetch_lines(const char* line) const {
     _mm_prefetch(line, _MM_HINT_T0);
-    _mm_prefetch(line + to_values, _MM_HINT_T0);
-    if constexpr (kHalves<S>) {
-      _mm_prefetch(line + to_half, _MM_HINT_T0);
-      _mm_prefetch(line + to_half + to_values, _MM_HINT_T0);
-    }
+    if (streams == 1) return;
+    _mm_prefetch(line + stream, _MM_HINT_T0);
+    if (streams == 2) return;
+    _mm_prefetch(line + 2 * stream, _MM_HINT_T0);
+    _mm_prefetch(line + 3 * stream, _MM_HINT_T0);
   }
 };
 
