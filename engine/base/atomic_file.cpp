@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <regex>
 #include <utility>
 
 #include "engine/base/error.h"
@@ -111,6 +112,16 @@ void AtomicFile::commit() {
   // that cannot do this is no failure.
   const FileDescriptor directory(::open(directory_of(target_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.is_open()) ::fsync(directory.get());
+}
+
+void remove_abandoned_files(const fs::path& directory) {
+  static const std::regex ours(R"(\..+\.\d+-\d+\.tmp)");
+  std::error_code code;
+  std::vector<fs::path> found;
+  for (fs::directory_iterator at(directory, code), end; !code && at != end; at.increment(code)) {
+    if (std::regex_match(at->path().filename().string(), ours)) found.push_back(at->path());
+  }
+  for (const fs::path& path : found) fs::remove(path, code);
 }
 
 void write_file_atomically(const fs::path& target, std::string_view contents) {

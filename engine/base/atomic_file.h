@@ -46,6 +46,9 @@ class AtomicFile {
   bool direct_ = false;
 };
 
+// Removes the temporary files of that directory whose writers were killed. Nobody may be writing there.
+void remove_abandoned_files(const std::filesystem::path& directory);
+
 // The whole of it in one call.
 void write_file_atomically(const std::filesystem::path& target, std::string_view contents);
 

@@ -78,6 +78,12 @@ std::string unit_name(std::string unit) {
   return unit;
 }
 
+// What a scalar measures in; empty: a bare number.
+std::string measure_of(const MathObject& scalar, bool degrees) {
+  if (!scalar.unit.empty()) return unit_name(scalar.unit);
+  return degrees ? "degree" : scalar.percent ? "percent" : "";
+}
+
 // 20%, 20 and 0.2; 30 degrees, 30 and pi/6: a sign on one side only may be read either way.
 Verdict compare_scalars(const MathObject& a, const MathObject& b, Budget& budget) {
   const bool degrees_a = has_degrees(a.value), degrees_b = has_degrees(b.value);
@@ -93,7 +99,8 @@ Verdict compare_scalars(const MathObject& a, const MathObject& b, Budget& budget
     const Verdict scaled = same_function(hundredth, other.value, true, budget);
     if (scaled == Verdict::equal || verdict == Verdict::different) verdict = scaled;
   }
-  if (!a.unit.empty() && !b.unit.empty() && unit_name(a.unit) != unit_name(b.unit)) return Verdict::undecided;
+  const std::string measure_a = measure_of(a, degrees_a), measure_b = measure_of(b, degrees_b);
+  if (!measure_a.empty() && !measure_b.empty() && measure_a != measure_b) return Verdict::undecided;
   return verdict;
 }
 

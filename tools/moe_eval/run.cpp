@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "engine/base/atomic_file.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/checkpoint/hub.h"
@@ -68,6 +69,7 @@ class ModelRun {
     prepare_directory(directory_);
     journal_ = std::make_unique<RunJournal>(directory_ + "/journal.jsonl",
                                             [](const std::string& text) { print_warning("moe-eval", text); });
+    remove_abandoned_files(directory_);  // the journal is locked: no other run writes here
   }
 
   // Returns an exit code.

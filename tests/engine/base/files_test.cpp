@@ -132,6 +132,17 @@ TEST(AtomicFile, AppearsOnlyWhenCommitted) {
   EXPECT_EQ(folder.entries(), 1U);
 }
 
+TEST(AtomicFile, WhatAKilledWriterLeftIsRemoved) {
+  const test::TempDir folder;
+  for (const char* name : {".results_1.json.4711-0.tmp", ".notes.tmp", "a.4711-0.tmp", "results_1.json"}) {
+    write_file_atomically(folder / name, "x");
+  }
+  remove_abandoned_files(folder.path());
+  EXPECT_FALSE(std::filesystem::exists(folder / ".results_1.json.4711-0.tmp"));
+  for (const char* name : {".notes.tmp", "a.4711-0.tmp", "results_1.json"}) EXPECT_TRUE(std::filesystem::exists(folder / name)) << name;
+  remove_abandoned_files(folder / "absent");
+}
+
 TEST(AtomicFile, FollowsTheUsersMask) {
   const TempDir folder;
   const mode_t before = ::umask(027);

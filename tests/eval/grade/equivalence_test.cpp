@@ -98,6 +98,8 @@ TEST(Equivalence, PercentDegreesMoneyUnits) {
       {"45 \\text{ units}^2", "45\\text{ square units}", kSame},
       {"12 \\text{ cm}", "12 \\text{ centimeters}", kSame},
       {"12 \\text{ cm}", "12 \\text{ m}", kOpen},
+      {"18 \\text{ hours}", "18^\\circ", kOpen},
+      {"100\\%", "100^\\circ", kOpen},
       {"12 \\text{ cm}", "13 \\text{ cm}", kOther},
       {"25_{6}", "25_6", kSame},
       {"25_6", "25", kSame},
