@@ -1,6 +1,8 @@
-// The experts of one layer (grouping, both products, combination) over numbers of tokens and loads from even
-// to heavily skewed, beside a dense MLP that does the same work: the shapes of Qwen3-30B-A3B with half of its
-// experts.
+// The experts of one layer (grouping, both products, combination) over forms of weights, numbers of tokens and loads from
+// even to heavily skewed, beside a dense MLP that does the same work: the shapes of Qwen3-30B-A3B with half of its experts.
+#include <map>
+#include <string>
+
 #include "benchmarks/bench_main.h"
 #include "benchmarks/bench_model.h"
 
@@ -10,12 +12,19 @@ namespace {
 using kernels::Compute;
 using kernels::KernelTable;
 
+// Weights are made up in bf16; "bf16" names no quantisation, so it leaves them so.
 constexpr std::int32_t kHidden = 2048, kWidth = 768, kExperts = 64, kChosen = 8;
 
-const std::shared_ptr<const Model>& experts_model(float spread) {
-  static std::pair<float, std::shared_ptr<const Model>> last{-1.0F,
-                                                             nullptr};  // two would take too much memory
-  if (last.first != spread) {
+LoadOptions in_form(const char* weights) {
+  LoadOptions options;
+  options.quantise = quantisation(weights);
+  return options;
+}
+
+const std::shared_ptr<const Model>& experts_model(const char* weights, float spread) {
+  using Key = std::pair<std::string, float>;
+  static std::pair<Key, std::shared_ptr<const Model>> last;  // two would take too much memory
+  if (last.first != Key(weights, spread)) {
     last.second.reset();
     LayerSpec layer;
     layer.experts.emplace();
@@ -24,17 +33,19 @@ const std::shared_ptr<const Model>& experts_model(float spread) {
     layer.experts->width = kWidth;
     SyntheticOptions options;
     options.router_spread = spread;
-    last = {spread, load(one_layer_model(layer, kHidden), options)};
+    last = {{weights, spread}, load(one_layer_model(layer, kHidden), options, in_form(weights))};
   }
   return last.second;
 }
 
-const std::shared_ptr<const Model>& dense_model() {
-  static const std::shared_ptr<const Model> model = [] {
+const std::shared_ptr<const Model>& dense_model(const char* weights) {
+  static std::map<std::string, std::shared_ptr<const Model>> models;
+  std::shared_ptr<const Model>& model = models[weights];
+  if (!model) {
     LayerSpec layer;
     layer.dense = MlpSpec{kChosen * kWidth, {}, false};
-    return load(one_layer_model(layer, kHidden));
-  }();
+    model = load(one_layer_model(layer, kHidden), {}, in_form(weights));
+  }
   return model;
 }
 
@@ -61,19 +72,26 @@ void add(const std::string& name, Compute compute, auto model, Component part, s
 }
 
 void register_all() {
+  struct Kind {
+    const char* weights;
+    Compute compute;
+  };
+  // Side by side what shares a model.
+  const Kind kinds[] = {{"bf16", Compute::f32}, {"bf16", Compute::bf16}, {"q8", Compute::int8}, {"q4", Compute::int8}};
   for (const float spread : {0.0F, 0.25F, 0.9F}) {
-    for (const Compute compute : {Compute::f32, Compute::bf16}) {
+    for (const auto& [weights, compute] : kinds) {
       for (const std::int32_t tokens : {1, 4, 16, 64, 128, 256, 512}) {
         add(
-            "experts/spread:" + std::to_string(spread).substr(0, 4), compute,
-            [spread] { return experts_model(spread); }, Component::experts, tokens);
+            "experts/spread:" + std::to_string(spread).substr(0, 4) + "/" + weights, compute,
+            [=, weights = weights] { return experts_model(weights, spread); }, Component::experts, tokens);
       }
     }
   }
-  for (const Compute compute : {Compute::f32, Compute::bf16}) {
+  for (const auto& [weights, compute] : kinds) {
     for (const std::int32_t tokens : {1, 16, 64, 512})
       add(
-          "dense", compute, [] { return dense_model(); }, Component::dense_mlp, tokens);
+          std::string("dense/") + weights, compute, [weights = weights] { return dense_model(weights); },
+          Component::dense_mlp, tokens);
   }
 }
 

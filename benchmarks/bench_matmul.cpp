@@ -11,7 +11,7 @@ PackedMatrix random_matrix(WeightType type, std::int64_t rows, std::int64_t cols
   std::vector<std::uint16_t> halves(block.size());
   for (std::size_t i = 0; i < block.size(); ++i) {
     // Sign and mantissa of anything, exponents near one in both 16-bit formats.
-    const auto bits = static_cast<std::uint16_t>(block[i] * 30000);
+    const auto bits = static_cast<std::uint16_t>(static_cast<int>(block[i] * 30000));
     halves[i] = static_cast<std::uint16_t>(type == WeightType::bf16 ? (bits & 0x807F) | 0x3F00
                                                                     : (bits & 0x83FF) | 0x3800);
   }

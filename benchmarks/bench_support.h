@@ -57,8 +57,12 @@ class BestTime {
   }
   void report_flops(benchmark::State& state, double flops, const KernelTable& table,
                     Compute compute = Compute::f32) const {
+    report_flops(state, flops, compute_peak(table, compute));
+  }
+  // `peak`: operations a second at most.
+  void report_flops(benchmark::State& state, double flops, double peak) const {
     state.counters["GFLOP/s"] = flops / best_ * 1e-9;
-    state.counters["of_peak"] = flops / best_ / compute_peak(table, compute);
+    state.counters["of_peak"] = flops / best_ / peak;
   }
   void report_bytes(benchmark::State& state, double bytes, const KernelTable& table) const {
     state.counters["GB/s"] = bytes / best_ * 1e-9;

@@ -121,6 +121,9 @@ RopeSpec read_rope_from(const Config& p, const Config& config, std::int32_t max_
   std::string type = p.string_or("rope_type", p.string_or("type", "default"));
   if (defaults.phi_longrope && (type == "su" || type == "yarn")) type = "longrope";
   const double partial = own_or_top("partial_rotary_factor", 1);
+  if (!(partial > 0 && partial <= 1)) {
+    throw Error(ErrorKind::config, Fault{config.file(), p.path_of("partial_rotary_factor"), "above 0, at most 1", fmt::format("{}", partial)});
+  }
   if (type == "proportional" || defaults.partial) {
     rope.partial = partial;
   } else if (type != "default" && partial != 1) {

@@ -1,5 +1,7 @@
 // DeepSeek-V2 and -V3: latent attention, group-limited routing, shared experts. Reference: transformers,
 // models/deepseek_v2 and models/deepseek_v3.
+#include <fmt/format.h>
+
 #include <cmath>
 
 #include "engine/base/error.h"
@@ -95,8 +97,8 @@ ModelSpec describe_version(const Config& config, bool v3) {
   require_one_of(config, "hidden_act", {"silu", "swish"});
   require_flag(config, "mlp_bias", false);
   if (const auto q = config.find_section("quantization_config")) {
-    if (q->has("weight_block_size") && q->integers("weight_block_size") != std::vector<std::int64_t>{128, 128}) {
-      throw Error(ErrorKind::unsupported, Fault{config.file(), q->path_of("weight_block_size"), "[128, 128]", "another size"});
+    if (q->has("weight_block_size") && q->integers("weight_block_size") != std::vector<std::int64_t>{kFp8Block, kFp8Block}) {
+      throw Error(ErrorKind::unsupported, Fault{config.file(), q->path_of("weight_block_size"), fmt::format("[{0}, {0}]", kFp8Block), "another size"});
     }
   }
   ModelSpec spec = read_base(config, defaults);
@@ -142,10 +144,10 @@ WeightLocator locate(const ModelSpec& spec, const Checkpoint& checkpoint) {
     TensorSlice slice = plain(use);
     const Tensor* stored = checkpoint.find(slice.tensor);
     if (stored == nullptr || stored->dtype != DType::f8_e4m3) return slice;
-    // Native files: 8-bit floats with one factor a 128 x 128 block.
+    // Native files: 8-bit floats with one factor a block.
     slice.encoding = Encoding::fp8_block;
     slice.scales = slice.tensor + "_scale_inv";
-    slice.scales_shape = {(use.rows + 127) / 128, (use.cols + 127) / 128};
+    slice.scales_shape = {fp8_blocks(use.rows), fp8_blocks(use.cols)};
     return slice;
   };
 }

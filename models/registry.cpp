@@ -6,6 +6,7 @@
 #include <array>
 
 #include "engine/base/error.h"
+#include "engine/base/files.h"
 #include "models/families.h"
 
 namespace moe::models {
@@ -19,7 +20,7 @@ void add_stop_ids(ModelSpec& spec, const Config& own, const std::filesystem::pat
     }
   }
   const std::filesystem::path file = directory / "generation_config.json";
-  if (std::filesystem::exists(file)) {
+  if (is_present(file)) {
     const Config config = Config::open(file);
     if (config.has("eos_token_id")) {
       for (const std::int64_t id : config.integer_list("eos_token_id", 0, std::numeric_limits<std::int32_t>::max())) {
@@ -53,7 +54,8 @@ StoredTypes stored_types(const Config& file) {
       if (type.empty()) type = config->string_or(key, "");
     }
   }
-  if (type == "float32") stored.bits = 32;
+  if (type == "float32") stored.type = DType::f32;
+  if (type == "float16") stored.type = DType::f16;
   if (const auto quantization = file.find_section("quantization_config")) {
     const std::string method = quantization->string_or("quant_method", "");
     if (method == "fp8") stored.blocks = StoredTypes::Blocks::fp8;

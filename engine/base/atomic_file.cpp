@@ -34,8 +34,9 @@ AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
     direct_ = !S_ISREG(status.st_mode);
   }
   if (direct_) {
-    fd_ = FileDescriptor(::open(target_.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!fd_.is_open()) fail("opening", errno);
+    // O_NONBLOCK: opening a pipe that nobody reads would wait for ever. Writing may wait.
+    fd_ = FileDescriptor(::open(target_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK));
+    if (!fd_.is_open() || ::fcntl(fd_.get(), F_SETFL, O_WRONLY) != 0) fail("opening", errno);
   } else {
     if (target_.filename().empty()) fail("writing", EISDIR);
     static std::atomic<unsigned> serial{0};

@@ -18,7 +18,7 @@ std::size_t size_of(DType type) noexcept;
 // True for types whose elements are weights by themselves (no companion scales needed to be numbers).
 bool is_float(DType type) noexcept;
 
-// Exact widening; every value of these types is a float. NaN payloads are not preserved.
+// Exact widening; every value of these types is a float. A NaN becomes a quiet one, of no certain payload.
 float f16_to_f32(std::uint16_t bits) noexcept;
 float bf16_to_f32(std::uint16_t bits) noexcept;
 float f8_e4m3_to_f32(std::uint8_t bits) noexcept;  // the "fn" variant: no infinities, 0x7f and 0xff are NaN

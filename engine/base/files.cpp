@@ -40,6 +40,15 @@ int FileDescriptor::release() noexcept { return std::exchange(fd_, -1); }
 
 std::string system_message(int error) { return std::generic_category().message(error); }
 
+bool is_present(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::symlink_status(path, error);
+  if (status.type() == std::filesystem::file_type::none) {
+    throw Error(ErrorKind::io, Fault{path.string(), "", "a file that can be looked up", error.message()});
+  }
+  return std::filesystem::exists(status);
+}
+
 OpenedFile open_for_reading(const std::filesystem::path& path) {
   OpenedFile file;
   // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.

@@ -33,6 +33,10 @@ struct OpenedFile {
   std::int64_t ctime_ns = 0;  // last change of anything about it, which no program can set
 };
 
+// Whether there is something of that name, be it a link to nothing: what is there and cannot be read is an error, not absent.
+// An error (io) if the system does not tell.
+bool is_present(const std::filesystem::path& path);
+
 // Opens a regular file for reading. Directories, pipes, devices and files that cannot be opened are errors
 // (io) that name the path; it never blocks on a pipe.
 OpenedFile open_for_reading(const std::filesystem::path& path);

@@ -23,11 +23,6 @@ constexpr std::size_t kMaxIndexBytes = kMaxSafetensorsHeader;
 
 std::string in_quotes(std::string_view text) { return fmt::format("\"{}\"", text); }
 
-bool is_present(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));
-}
-
 // A name that stays in the directory it is looked up in.
 bool is_plain_file_name(std::string_view name) {
   return !name.empty() && name != "." && name != ".." &&

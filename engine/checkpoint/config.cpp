@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -64,8 +65,9 @@ std::optional<std::int64_t> as_integer(const Json& value, std::int64_t min, std:
   return number;
 }
 
+// A number that a float can hold: that is what becomes of most of them.
 std::optional<double> as_number(const Json& value) {
-  if (!value.is_number() || !std::isfinite(value.get<double>())) return std::nullopt;
+  if (!value.is_number() || !(std::fabs(value.get<double>()) <= std::numeric_limits<float>::max())) return std::nullopt;
   return value.get<double>();
 }
 

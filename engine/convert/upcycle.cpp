@@ -10,23 +10,16 @@
 
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/base/split_mix.h"
 
 namespace moe {
 namespace {
 
 using nlohmann::json;
 
-// The finaliser of SplitMix64: every bit of the input moves every bit of the output.
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15u;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-  return x ^ (x >> 31);
-}
-
 // Uniform in (-a, a), a = 0.02 * sqrt(3), by position alone, so that rows can be produced in any order.
 float router_weight(std::uint64_t seed, std::uint64_t layer, std::uint64_t row, std::uint64_t column) {
-  const std::uint64_t bits = mix(mix(mix(mix(seed) ^ layer) ^ row) ^ column);
+  const std::uint64_t bits = split_mix(split_mix(split_mix(split_mix(seed) ^ layer) ^ row) ^ column);
   const double unit = static_cast<double>(bits >> 40) / static_cast<double>(1 << 24);  // [0, 1)
   const auto value = static_cast<float>((2 * unit - 1) * 0.02 * std::sqrt(3.0));
   return bf16_to_f32(f32_to_bf16(value));

@@ -8,8 +8,9 @@ namespace moe {
 
 enum class RopeType : std::uint8_t { plain, linear, dynamic_ntk, llama3, yarn, longrope, proportional };
 
-// Everything that decides the rotation of one kind of layer. Formulas: the table in docs/architectures.md, which
-// follows transformers' modeling_rope_utils in precision too (fp32 where it uses fp32, double where it uses Python).
+// Everything that decides the rotation of one kind of layer. Reference: transformers,
+// modeling_rope_utils.py, in precision too (fp32 where it uses fp32, double where it uses Python); the methods are those of
+// RoPE (arXiv 2104.09864), linear interpolation (arXiv 2306.15595), YaRN (arXiv 2309.00071) and LongRoPE (arXiv 2402.13753).
 struct RopeSpec {
   RopeType type = RopeType::plain;
   double theta = 10000;

@@ -99,6 +99,7 @@ std::string_view name(Slot slot) noexcept {
 
 bool kept_when_quantised(Slot slot) noexcept { return slot == Slot::router || slot == Slot::shared_expert_gate; }
 bool makes_head(Slot slot) noexcept { return slot == Slot::head || slot == Slot::embedding; }
+bool is_expert_matrix(Slot slot) noexcept { return slot == Slot::expert_gate || slot == Slot::expert_up || slot == Slot::expert_down; }
 
 std::vector<WeightUse> model_weights(const ModelSpec& spec) {
   Lister list(-1);

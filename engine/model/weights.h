@@ -32,6 +32,8 @@ std::string_view name(Slot slot) noexcept;
 bool kept_when_quantised(Slot slot) noexcept;
 // Whether a matrix of this weight is the head: a tied one is made of the embedding.
 bool makes_head(Slot slot) noexcept;
+// Whether it is a matrix of a routed expert.
+bool is_expert_matrix(Slot slot) noexcept;
 
 // One weight the model needs. A matrix is [rows, cols] = [outputs, inputs]; a vector has rows = n and cols = 0.
 struct WeightUse {
@@ -49,10 +51,14 @@ struct WeightUse {
 std::vector<WeightUse> model_weights(const ModelSpec& spec);
 std::vector<WeightUse> layer_weights(const ModelSpec& spec, std::int32_t layer);
 
+// Rows and columns of the blocks of 8-bit floats that share a scale, and how many of them n rows or columns are.
+inline constexpr std::int64_t kFp8Block = 128;
+constexpr std::int64_t fp8_blocks(std::int64_t n) noexcept { return (n + kFp8Block - 1) / kFp8Block; }
+
 // How the stored bytes become numbers.
 enum class Encoding : std::uint8_t {
   plain,      // elements of a float type
-  fp8_block,  // F8_E4M3 elements times a float of `scales`, one a 128 x 128 block
+  fp8_block,  // F8_E4M3 elements times a float of `scales`, one a kFp8Block x kFp8Block block
   mxfp4,      // two 4-bit floats a byte along the inputs, one power-of-two scale byte of `scales` for 32
 };
 

@@ -19,8 +19,6 @@ constexpr std::int64_t kMaxContext = std::int64_t{1} << 30;
 // Numbers above this are not computed, so that sums and products of them still fit 63 bits.
 constexpr double kTooLarge = 1e18;
 
-std::int64_t round_up(std::int64_t n, std::int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 bool is_table(Slot slot) { return slot == Slot::embedding || slot == Slot::per_layer_table; }
 
 // One matrix of a form; a row's last group may be short, and has its scale all the same.
@@ -29,21 +27,19 @@ std::int64_t matrix_bytes(const WeightForm& form, std::int64_t rows, std::int64_
   return rows * ((cols * form.bits + scales + 7) / 8);
 }
 
-bool is_expert(Slot slot) { return slot == Slot::expert_gate || slot == Slot::expert_up || slot == Slot::expert_down; }
-
 // Whether the checkpoint stores this weight in blocks.
 bool in_blocks(const StoredTypes& stored, Slot slot) {
   switch (stored.blocks) {
     case StoredTypes::Blocks::none: return false;
     case StoredTypes::Blocks::fp8: return !is_table(slot) && slot != Slot::head && !kept_when_quantised(slot);
-    case StoredTypes::Blocks::mxfp4: return is_expert(slot);
+    case StoredTypes::Blocks::mxfp4: return is_expert_matrix(slot);
   }
   return false;
 }
 
 // The form that a matrix has in a model of `form`; `in_memory` tells blocks that were opened from those in a file.
 WeightForm form_of(const StoredTypes& stored, const WeightForm& form, Slot slot, bool in_memory) {
-  const WeightForm plain{"", stored.bits};
+  const WeightForm plain{"", stored.bits()};
   if (form.quantised()) {
     if (kept_when_quantised(slot)) return plain;
     return form.head_bits > 0 && makes_head(slot) ? WeightForm{"", form.head_bits, form.group, form.scale_bits} : form;
@@ -64,13 +60,12 @@ kernels::WeightType packed_type(const WeightForm& form) {
 // Bits that a number takes while it is packed: in the file, and as a float where the kernels cannot read it there.
 std::int64_t source_bits(const StoredTypes& stored, const WeightForm& form, Slot slot) {
   if (!form.quantised() && !form.native()) return form.bits;
-  if (!in_blocks(stored, slot)) return stored.bits;
+  if (!in_blocks(stored, slot)) return stored.bits();
   return stored.blocks == StoredTypes::Blocks::fp8 ? 8 + 32 : 4 + 16;
 }
 
-constexpr std::int64_t kFp8Block = 128;
 std::int64_t fp8_scale_bytes(const WeightUse& use) {
-  return round_up(use.rows, kFp8Block) / kFp8Block * (round_up(use.cols, kFp8Block) / kFp8Block) * std::int64_t{sizeof(float)};
+  return fp8_blocks(use.rows) * fp8_blocks(use.cols) * std::int64_t{sizeof(float)};
 }
 
 template <class Visit>
@@ -241,7 +236,7 @@ constexpr std::int64_t kScratchBytes = 1'600'000, kScratchRowBytes = 2 * 2 * 256
 }  // namespace
 
 std::int64_t stored_weight_bytes(const ModelSpec& spec, const StoredTypes& stored, const WeightForm& form) {
-  const std::int64_t plain = (form.quantised() || form.native() ? stored.bits : form.bits) / 8;
+  const std::int64_t plain = (form.quantised() || form.native() ? stored.bits() : form.bits) / 8;
   std::int64_t bytes = 0;
   for_each_weight(spec, [&](const WeightUse& use) {
     if (use.is_vector() || is_table(use.slot)) {

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/base/dtype.h"
 #include "engine/model/closed_form.h"
 #include "engine/model/spec.h"
 #include "engine/model/weights.h"
@@ -17,8 +18,10 @@ namespace moe {
 // How a checkpoint stores its weights, as its config.json says.
 struct StoredTypes {
   enum class Blocks : std::uint8_t { none, fp8, mxfp4 };  // which matrices are stored in blocks: none, layers', experts'
-  std::int32_t bits = 16;                                 // of every other number
+  DType type = DType::bf16;                               // of every other number: f32, f16 or bf16
   Blocks blocks = Blocks::none;
+
+  std::int32_t bits() const { return 8 * std::int32_t(size_of(type)); }
 };
 
 // A type that weights can be kept in. Groups of `group` weights of a row share one scale; 0: none.

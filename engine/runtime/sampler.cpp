@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "engine/base/error.h"
+#include "engine/base/split_mix.h"
 #include "kernels/kernel_table.h"
 
 namespace moe {
@@ -15,14 +16,6 @@ namespace {
 
 void require(bool ok, const char* option, const char* expected, double found) {
   if (!ok) throw Error(ErrorKind::usage, Fault{"", option, expected, fmt::format("{}", found)});
-}
-
-// SplitMix64 (Steele, Lea, Flood 2014) at a counter: independent draws without a state to keep.
-std::uint64_t mix(std::uint64_t seed, std::uint64_t counter) {
-  std::uint64_t z = seed + (counter + 1) * 0x9e3779b97f4a7c15ULL;
-  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-  z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-  return z ^ (z >> 31);
 }
 
 // Any table will do: they give the same bits.
@@ -90,7 +83,7 @@ Sampler::Sampler(const SamplingOptions& options, const std::vector<bool>& allowe
   }
 }
 
-double Sampler::uniform() { return static_cast<double>(mix(options_.seed, draws_++) >> 11) * 0x1p-53; }
+double Sampler::uniform() { return static_cast<double>(split_mix(options_.seed, draws_++) >> 11) * 0x1p-53; }
 
 // The scores to draw from: the logits, or a copy where something changes them.
 std::span<const float> Sampler::scores_of(std::span<const float> logits, std::span<const std::int32_t> history) {

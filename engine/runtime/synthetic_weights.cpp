@@ -8,10 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/split_mix.h"
+
 namespace moe {
 namespace {
 
-constexpr std::int64_t kFp8Block = 128, kMxfp4Group = 32;
+constexpr std::int64_t kMxfp4Group = 32;
 // Numbers in the array all plain matrices are windows of: more than enough rows for a large vocabulary.
 constexpr std::int64_t kArray = std::int64_t{1} << 23;
 // Numbers between a matrix's rows, odd so that neighbours have no whole group in common; MXFP4's rows must
@@ -24,14 +26,6 @@ constexpr float kDeviation = 0.02F, kVectorDeviation = 0.1F;
 constexpr float kEmbeddingDeviation = 0.3F;
 constexpr float kSmallest = 1e-4F;  // above the subnormals of f16
 
-// The i-th of a stream of random words (SplitMix64).
-std::uint64_t random_word(std::uint64_t seed, std::uint64_t i) {
-  std::uint64_t x = seed + (i + 1) * 0x9E3779B97F4A7C15U;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
-  return x ^ (x >> 31);
-}
-
 // The sum of a word's four uniform parts: near enough to a normal number of deviation 1.
 float near_normal(std::uint64_t word) {
   double sum = 0;
@@ -42,10 +36,6 @@ float near_normal(std::uint64_t word) {
 // Length of a router's row, 1 - spread to 1 + spread.
 float row_length(std::int64_t row, float spread) {
   return 1 + spread * (2 * std::fmod(0.618034F * static_cast<float>(row), 1.0F) - 1);
-}
-
-bool is_expert_matrix(Slot slot) {
-  return slot == Slot::expert_gate || slot == Slot::expert_up || slot == Slot::expert_down;
 }
 
 // Vectors that are added lie around 0, those that multiply around 1.
@@ -106,7 +96,7 @@ Largest largest(const ModelSpec& spec) {
 }
 
 std::vector<std::int64_t> fp8_scales_shape(const Largest& most) {
-  return {(most.rows + kFp8Block - 1) / kFp8Block, (most.cols + kFp8Block - 1) / kFp8Block};
+  return {fp8_blocks(most.rows), fp8_blocks(most.cols)};
 }
 
 // The arrays, and the tensors that view them.
@@ -117,7 +107,7 @@ class Arrays {
   void add_numbers(const char* name, std::int64_t count, auto value) {
     std::byte* to = room(name, options_.type, {count});
     for (std::int64_t i = 0; i < count; ++i) {
-      float x = value(i, near_normal(random_word(options_.seed, used_++)));
+      float x = value(i, near_normal(split_mix(options_.seed, used_++)));
       if (std::abs(x) < kSmallest) x = std::copysign(kSmallest, x);
       if (options_.type == DType::f32) {
         std::memcpy(to + 4 * i, &x, 4);
@@ -129,7 +119,7 @@ class Arrays {
   }
   void add_bytes(const char* name, DType type, std::int64_t count, auto value) {
     std::byte* to = room(name, type, {count});
-    for (std::int64_t i = 0; i < count; ++i) to[i] = std::byte(value(random_word(options_.seed, used_++)));
+    for (std::int64_t i = 0; i < count; ++i) to[i] = std::byte(value(split_mix(options_.seed, used_++)));
   }
   // All of one value.
   void add_scales(const char* name, std::vector<std::int64_t> shape, float value) {
@@ -200,7 +190,7 @@ class Locator {
     TensorSlice slice;
     slice.tensor = array_name;
     slice.shape = {array};
-    slice.offset = std::int64_t(random_word(options_.seed, key) % places) * step;
+    slice.offset = std::int64_t(split_mix(options_.seed, key) % places) * step;
     slice.row_stride = stride;
     return slice;
   }

@@ -27,8 +27,6 @@ std::optional<WeightType> packed_type(DType type) {
   }
 }
 
-constexpr std::int64_t kFp8Block = 128;
-
 // One row of F8_E4M3 elements times its blocks' scales.
 void widen_fp8_row(const WeightReader::Found& w, std::int64_t row, std::int64_t cols, float* out) {
   const TensorSlice& s = w.slice;

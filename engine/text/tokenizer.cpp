@@ -93,8 +93,7 @@ std::shared_ptr<const Tokenizer> Tokenizer::load(const fs::path& model, Config c
   const std::string json = read_file(file, max_tokenizer_bytes);
   const auto beside = [&](const char* name) {
     const fs::path path = file.parent_path() / name;
-    std::error_code error;
-    return fs::exists(path, error) ? read_file(path, max_config_bytes) : std::string();
+    return is_present(path) ? read_file(path, max_config_bytes) : std::string();
   };
   return parse(json, file.string(), config, beside("tokenizer_config.json"),
                beside("special_tokens_map.json"));

@@ -5,21 +5,17 @@
 #include <functional>
 #include <utility>
 
+#include "engine/base/split_mix.h"
+
 namespace moe::eval {
 namespace {
 
 using Op = Expr::Op;
 
-// A fixed sequence (splitmix64), so that a verdict never changes from run to run.
+// A fixed sequence, so that a verdict never changes from run to run.
 class Points {
  public:
-  std::uint64_t next() {
-    state_ += 0x9e3779b97f4a7c15U;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-  }
+  std::uint64_t next() { return split_mix(kSeed, used_++); }
   // Between 1/8 and 8, with numerators and denominators that rarely cancel.
   Rational positive() {
     const auto top = static_cast<long>(1009 + next() % 7000),
@@ -30,7 +26,8 @@ class Points {
   }
 
  private:
-  std::uint64_t state_ = 20260407;
+  static constexpr std::uint64_t kSeed = 20260407;
+  std::uint64_t used_ = 0;
 };
 
 constexpr int kPositivePoints = 5;

@@ -314,7 +314,10 @@ std::vector<std::string> infer_labels(const std::string& question, const std::st
 }
 
 StoredFile read_stored(const std::string& path, std::optional<AnswerKind> kind, const Visit& visit) {
-  const std::string text = read_text_file(path);
+  return parse_stored(read_text_file(path), path, kind, visit);
+}
+
+StoredFile parse_stored(const std::string& text, const std::string& path, std::optional<AnswerKind> kind, const Visit& visit) {
   const std::string_view bare = strip(text);
   if (bare.empty()) {
     throw Error(ErrorKind::format, Fault{path, "", "stored responses (JSON Lines or CSV)", "an empty file"});

@@ -39,6 +39,9 @@ struct StoredFile {
 // names file, line, what was expected and what was found.
 StoredFile read_stored(const std::string& path, std::optional<AnswerKind> kind,
                        const std::function<void(const StoredResponse&)>& visit);
+// The same of a file's unpacked text; lm_eval's task is told by the name in `path`.
+StoredFile parse_stored(const std::string& text, const std::string& path, std::optional<AnswerKind> kind,
+                        const std::function<void(const StoredResponse&)>& visit);
 
 // number, math or choice, from the name of the task, else from the gold answer.
 AnswerKind infer_kind(const std::string& task, const std::string& gold, bool has_choices);

@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kLargestText = std::size_t{256} << 20;  // of a tokenizer or template file
 
 std::string hash_if_there(const std::filesystem::path& path) {
-  return std::filesystem::exists(path) ? sha256_hex(read_file(path, kLargestText)) : "";
+  return is_present(path) ? sha256_hex(read_file(path, kLargestText)) : "";
 }
 
 // Templates that print the date get this one, so that a run resumed tomorrow asks what it asked today.

@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <cmath>
+#include <limits>
+#include <stdexcept>
 
 #include "engine/base/error.h"
 #include "engine/base/sha256.h"
@@ -12,6 +14,12 @@
 
 namespace moe::eval {
 namespace {
+
+// What is JSON, but no record.
+class NotARecord : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
 
 Json costs_json(const Costs& costs) {
   const Flops total = costs.total();
@@ -27,16 +35,25 @@ Json costs_json(const Costs& costs) {
           {"components", std::move(components)}};
 }
 
+// Json::get would turn a negative number or a fraction into another count.
+std::uint64_t count_from(const Json& json, std::uint64_t most = std::numeric_limits<std::uint64_t>::max()) {
+  if (json.is_number_unsigned() && json.get<std::uint64_t>() <= most) return json.get<std::uint64_t>();
+  throw NotARecord(describe_json(json) + " where a count belongs");
+}
+
+// Tokens, or the id of one: proxies calculate with the number.
+std::uint64_t tokens_from(const Json& json) { return count_from(json, std::numeric_limits<std::int32_t>::max()); }
+
 Costs costs_from(const Json& json) {
   Costs costs;
-  costs.tokens = json.at("tokens").get<std::uint64_t>();
-  costs.weight_bytes = json.at("weight_bytes").get<std::uint64_t>();
-  costs.kv_bytes = json.at("kv_bytes").get<std::uint64_t>();
-  costs.params_touched = json.at("params_touched").get<std::uint64_t>();
+  costs.tokens = tokens_from(json.at("tokens"));
+  costs.weight_bytes = count_from(json.at("weight_bytes"));
+  costs.kv_bytes = count_from(json.at("kv_bytes"));
+  costs.params_touched = count_from(json.at("params_touched"));
   for (const auto& [key, part] : json.at("components").items()) {
     for (std::size_t i = 0; i < kComponents; ++i) {
       if (name(static_cast<Component>(i)) != key) continue;
-      costs.components[i] = {part.at("class_a").get<std::uint64_t>(), part.at("class_b").get<std::uint64_t>()};
+      costs.components[i] = {count_from(part.at("class_a")), count_from(part.at("class_b"))};
     }
   }
   return costs;
@@ -48,6 +65,7 @@ Json number(double value) { return std::isfinite(value) ? Json(value) : Json(val
 double number_from(const Json& json) {
   if (!json.is_string()) return json.get<double>();
   const std::string text = json.get<std::string>();
+  if (text != "inf" && text != "-inf" && text != "nan") throw NotARecord(describe_json(json) + " where a number belongs");
   return text == "inf" ? INFINITY : text == "-inf" ? -INFINITY : NAN;
 }
 
@@ -214,19 +232,23 @@ StoredRecord parse_record(std::string_view line, const std::string& file, std::s
     if (!json.at("loglikelihoods").is_null()) {
       for (const Json& value : json["loglikelihoods"]) result.loglikelihoods.push_back(number_from(value));
       result.greedy = json.at("is_greedy").get<std::vector<bool>>();
+      if (result.greedy.empty() || result.greedy.size() != result.loglikelihoods.size()) {
+        throw NotARecord(fmt::format("{} loglikelihoods beside {} of \"is_greedy\"", result.loglikelihoods.size(), result.greedy.size()));
+      }
     } else {
       result.response = json.at("response").get<std::string>();
-      if (json.contains("response_tokens"))  // not in the first journals
-        result.response_tokens = json["response_tokens"].get<std::vector<std::int32_t>>();
+      if (json.contains("response_tokens")) {  // not in the first journals
+        for (const Json& id : json["response_tokens"]) result.response_tokens.push_back(std::int32_t(tokens_from(id)));
+      }
       result.answer = json.at("answer").get<std::string>();
       if (!json.at("thought").is_null()) result.thought = json["thought"].get<std::string>();
       result.thought_unclosed = json.at("flags").at("thought_unclosed").get<bool>();
     }
     const Json& tokens = json.at("tokens");
-    result.prompt_tokens = tokens.at("prompt").get<std::uint64_t>();
-    result.shared_tokens = tokens.at("shared").get<std::uint64_t>();
-    result.thought_tokens = tokens.at("thought").get<std::uint64_t>();
-    result.answer_tokens = tokens.at("answer").get<std::uint64_t>();
+    result.prompt_tokens = tokens_from(tokens.at("prompt"));
+    result.shared_tokens = tokens_from(tokens.at("shared"));
+    result.thought_tokens = tokens_from(tokens.at("thought"));
+    result.answer_tokens = tokens_from(tokens.at("answer"));
     const Json& cost = json.at("cost");
     result.prefill = costs_from(cost.at("prefill"));
     result.decode = costs_from(cost.at("decode"));
@@ -239,6 +261,8 @@ StoredRecord parse_record(std::string_view line, const std::string& file, std::s
     outcome.seconds = timing.at("wall_s").get<double>();
     if (json.contains("energy")) outcome.joules = json["energy"].at("joules").get<double>();
   } catch (const nlohmann::json::exception& e) {
+    throw Error(ErrorKind::format, Fault{file, thing, "a record of this program", e.what()});
+  } catch (const NotARecord& e) {
     throw Error(ErrorKind::format, Fault{file, thing, "a record of this program", e.what()});
   }
   return record;

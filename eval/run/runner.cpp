@@ -62,6 +62,12 @@ void count(Summary& summary, const Item& item, const Outcome& outcome) {
   summary.tied += tied ? 1 : 0;
 }
 
+// A record has what is read of an item's answer, unless somebody has edited it.
+bool answers(const Outcome& outcome, const Item& item) {
+  const auto* scored = std::get_if<ScoreJob>(&item.job);
+  return outcome.result.loglikelihoods.size() == (scored != nullptr ? scored->continuations.size() : 0);
+}
+
 // A likelihood that is no number says that the numerics broke; scoring it would be a guess.
 void check_numbers(JobResult& result) {
   for (const double value : result.loglikelihoods) {
@@ -140,7 +146,8 @@ Summary run(const Condition& condition, Backend& backend, RunJournal& journal, c
   std::vector<Job> jobs;
   std::vector<std::size_t> places;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    if (const Outcome* stored = journal.find(items[i].key)) {
+    const Outcome* stored = journal.find(items[i].key);
+    if (stored != nullptr && answers(*stored, items[i])) {
       ++summary.reused;
       take(i, *stored);
     } else if (!items[i].error.empty()) {

@@ -288,6 +288,38 @@ TEST(Run, AForeignLineIsRefused) {
   EXPECT_THAT(fault_of([&] { bench.run_once(model, "arc_challenge", "lm_eval"); }), HasSubstr("line 1: expected a record of this program"));
 }
 
+// Nothing of a journal is taken for a number that it is not, nor for the answer to another question.
+TEST(Run, AnEditedRecordIsRefusedOrItsItemRunsAgain) {
+  Bench bench;
+  FakeBackend model;
+  bench.run_once(model, "arc_challenge", "lm_eval");
+  const std::vector<Json> whole = bench.records();
+  ASSERT_EQ(whole.size(), 3u);
+  const auto run_edited = [&](auto edit) {
+    std::ofstream file(bench.journal_path(), std::ios::trunc);
+    for (std::size_t i = 0; i < whole.size(); ++i) {
+      Json record = whole[i];
+      if (i == 1) edit(record);
+      file << line_dump(record) << '\n';
+    }
+    file.close();
+    return bench.run_once(model, "arc_challenge", "lm_eval");
+  };
+  EXPECT_EQ(run_edited([](Json&) {}).reused, 3u);
+  const auto fault = [&](auto edit) { return fault_of([&] { run_edited(edit); }); };
+  EXPECT_THAT(fault([](Json& r) { r["tokens"]["prompt"] = -1; }), HasSubstr("line 2: expected a record of this program, found -1 where a count belongs"));
+  EXPECT_THAT(fault([](Json& r) { r["cost"]["prefill"]["kv_bytes"] = 1e300; }), HasSubstr("found 1e+300 where a count belongs"));
+  EXPECT_THAT(fault([](Json& r) { r["cost"]["decode"]["tokens"] = std::uint64_t{1} << 31; }), HasSubstr("found 2147483648 where"));
+  EXPECT_THAT(fault([](Json& r) { r["loglikelihoods"][0] = "high"; }), HasSubstr("found the string \"high\" where a number belongs"));
+  EXPECT_THAT(fault([](Json& r) { r["loglikelihoods"] = Json::array(); }), HasSubstr("found 0 loglikelihoods beside 3"));
+  const Summary again = run_edited([](Json& r) {
+    r["loglikelihoods"] = {-1.0, -2.0};
+    r["is_greedy"] = {true, false};
+  });
+  EXPECT_EQ(again.reused, 2u);
+  EXPECT_EQ(again.finished, 3u);
+}
+
 // What must not differ between a run in one go and one in pieces.
 std::string essence(const Bench& bench) {
   std::map<std::string, std::string> lines;

@@ -48,5 +48,26 @@ TEST(KvStore, SeveralPositionsLeaveTheBytesOfSingleOnes) {
   }
 }
 
+TEST(KvStore, AlignmentChangesNothing) {
+  constexpr std::int64_t d = 37, stride = d + 3;
+  alignas(64) float x[kKvBlock * stride + 16];
+  const std::vector<float> numbers = some_floats(kKvBlock * stride);
+  for (const KernelTable* table : exact_tables()) {
+    for (const KvType type : {KvType::f32, KvType::bf16, KvType::q8}) {
+      Bytes keys(static_cast<std::size_t>(key_block_bytes(type, d))), values(static_cast<std::size_t>(value_block_bytes(type, d)));
+      Bytes expected_keys = keys, expected_values = values;
+      table->store_keys(type, expected_keys.data(), d, 0, kKvBlock, numbers.data(), stride);
+      table->store_values(type, expected_values.data(), d, 0, kKvBlock, numbers.data(), stride);
+      for (std::size_t offset = 0; offset < 16; ++offset) {
+        std::copy(numbers.begin(), numbers.end(), &x[offset]);
+        table->store_keys(type, keys.data(), d, 0, kKvBlock, &x[offset], stride);
+        table->store_values(type, values.data(), d, 0, kKvBlock, &x[offset], stride);
+        ASSERT_EQ(keys, expected_keys) << table->name << " " << kv_type_name(type) << " offset " << offset;
+        ASSERT_EQ(values, expected_values) << table->name << " " << kv_type_name(type) << " offset " << offset;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace moe::kernels::test

@@ -125,6 +125,53 @@ TEST(Matmul, RowsInTheCallChangeNothing) {
   });
 }
 
+// As many rows as a layer takes together (rows_together of the tables) and about so: few outputs and inputs will do.
+TEST(Matmul, ManyRowsInTheCallChangeNothing) {
+  const std::int64_t n = 45, k = 70, all = kMostRowsTogether;
+  const std::vector<float> x = random_floats(static_cast<std::size_t>(all * k), 7);
+  for_types([&](WeightType type, Compute compute) {
+    const PackedMatrix w = random_matrix(type, n, k, 8);
+    for (const KernelTable* table : exact_tables()) {
+      if (table == &scalar_table()) continue;  // takes row by row
+      std::vector<float> one_by_one;
+      for (std::int64_t r = 0; r < all; ++r) {
+        const std::vector<float> y =
+            multiply(*table, w, {x.begin() + r * k, x.begin() + (r + 1) * k}, 1, compute);
+        one_by_one.insert(one_by_one.end(), y.begin(), y.end());
+      }
+      for (const std::int64_t rows : {128, 192, 224, 225, 256}) {
+        const std::vector<float> expected(one_by_one.begin(), one_by_one.begin() + rows * n);
+        ASSERT_TRUE(same_bits(expected, multiply(*table, w, x, rows, compute)))
+            << text(*table, type, compute) << " " << rows;
+      }
+    }
+  });
+}
+
+TEST(Matmul, AlignmentChangesNothing) {
+  const std::int64_t n = 37, k = 70, all = 18;
+  const std::vector<float> x = random_floats(static_cast<std::size_t>(all * k), 61);
+  for_types([&](WeightType type, Compute compute) {
+    const PackedMatrix w = random_matrix(type, n, k, 62);
+    for (const KernelTable* table : exact_tables()) {
+      for (const std::int64_t rows : {std::int64_t{1}, all}) {
+        const std::vector<float> expected = multiply(*table, w, x, rows, compute);
+        for (std::size_t offset = 1; offset < 16; ++offset) {
+          // Vectors begin at 16 bytes at least: all places within 64 bytes are met, if not in order.
+          std::vector<float> inputs(offset + static_cast<std::size_t>(rows * k)), y(offset + expected.size());
+          std::copy_n(x.begin(), rows * k, inputs.begin() + static_cast<std::ptrdiff_t>(offset));
+          PackedInput input;
+          input.bind(*table, compute, &inputs[offset], k, rows, k);
+          table->prepare(input, 0, rows);
+          table->matmul(w, input.all(), {}, &y[offset], n, 0, n);
+          ASSERT_EQ(std::memcmp(&y[offset], expected.data(), expected.size() * sizeof(float)), 0)
+              << text(*table, type, compute) << " rows " << rows << " offset " << offset;
+        }
+      }
+    }
+  });
+}
+
 TEST(Matmul, TheEmulatedTilesAreTheProcessors) {
   const std::vector<std::string_view> names = supported_kernel_names();
   if (std::find(names.begin(), names.end(), "amx") == names.end()) GTEST_SKIP() << "no AMX here";

@@ -16,6 +16,7 @@
 #include "kernels/kernel_table.h"
 #include "kernels/tables.h"
 #include "tests/kernels/simde/tables.h"
+#include "tests/support/same_bits.h"
 
 namespace moe::kernels::test {
 
@@ -84,10 +85,7 @@ struct StoredMatrix {
   }
 };
 
-inline bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() &&
-         (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
-}
+using moe::test::same_bits;
 
 // Types that checkpoints store and matrices keep as they are, and all that matrices can have.
 inline const std::vector<WeightType>& float_types() {

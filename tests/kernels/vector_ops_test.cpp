@@ -1,6 +1,7 @@
 // Norms, rotations, activations, softmax: against double references, and every table bit for bit with scalar.
 #include <algorithm>
 #include <functional>
+#include <span>
 
 #include "kernels/scalar_math.h"
 #include "tests/kernels/support.h"
@@ -14,77 +15,107 @@ const std::vector<std::int64_t>& sizes() {
   return all;
 }
 
-// Runs `kernel(table, n, data)` (in place over data) on scalar and each table; outputs must be equal to the
-// bit.
-void expect_same_everywhere(
-    const std::function<void(const KernelTable&, std::int64_t, std::vector<float>&)>& kernel,
-    float spread = 3.0F) {
-  for (const std::int64_t n : sizes()) {
-    const std::vector<float> input =
-        random_floats(static_cast<std::size_t>(n), static_cast<std::uint32_t>(n), spread);
-    std::vector<float> expected = input;
-    kernel(scalar_table(), n, expected);
-    for (const KernelTable* table : exact_tables()) {
-      std::vector<float> output = input;
-      kernel(*table, n, output);
-      ASSERT_TRUE(same_bits(expected, output)) << table->name << " n " << n;
+// Two heads, or one where n is small; w serves as the cosines and the sines.
+void rotate(const KernelTable& t, std::int64_t n, float* v, const float* w, RopeLayout layout) {
+  const int heads = n < 16 ? 1 : 2, half = static_cast<int>(n / heads / 2);
+  t.rope(v, heads, n / heads, w, w + half, half, half, layout);
+}
+
+// One entry of the table over n numbers of v (in place), and as many of w; what it returns, or 0.
+struct Operation {
+  const char* name;
+  std::function<double(const KernelTable&, std::int64_t n, float* v, const float* w)> run;
+  float spread = 3.0F;  // deviation of v's numbers
+};
+
+// An operation that returns nothing.
+template <typename F>
+Operation in_place(const char* name, F run, float spread = 3.0F) {
+  return {name,
+          [run](const KernelTable& t, std::int64_t n, float* v, const float* w) {
+            run(t, n, v, w);
+            return 0.0;
+          },
+          spread};
+}
+
+const std::vector<Operation>& operations() {
+  using T = KernelTable;
+  using N = std::int64_t;
+  using V = float*;
+  using W = const float*;
+  static const std::vector<Operation> all = {
+      in_place("rmsnorm", [](const T& t, N n, V v, W w) { t.rmsnorm(v, w, false, 1e-6F, n, v); }),
+      in_place("rmsnorm, 1 + w", [](const T& t, N n, V v, W w) { t.rmsnorm(v, w, true, 1e-5F, n, v); }),
+      in_place("rmsnorm, no w", [](const T& t, N n, V v, W) { t.rmsnorm(v, nullptr, false, 1e-6F, n, v); }),
+      in_place("softmax", [](const T& t, N n, V v, W) { t.softmax(v, n); }),
+      in_place("silu_mul", [](const T& t, N n, V v, W w) { t.silu_mul(v, w, n, v); }),
+      in_place("gelu_tanh_mul", [](const T& t, N n, V v, W w) { t.gelu_tanh_mul(v, w, n, v); }),
+      in_place("clamped_swiglu", [](const T& t, N n, V v, W w) { t.clamped_swiglu(v, w, 1.702F, 7.0F, n, v); }, 6.0F),
+      in_place("sigmoid", [](const T& t, N n, V v, W) { t.sigmoid(v, n, v); }),
+      in_place("softcap", [](const T& t, N n, V v, W) { t.softcap(v, 2.5F, n, v); }),
+      in_place("add", [](const T& t, N n, V v, W w) { t.add(v, w, n, v); }),
+      in_place("scale", [](const T& t, N n, V v, W) { t.scale(v, 0.3F, n, v); }),
+      in_place("scale_add", [](const T& t, N n, V v, W w) { t.scale_add(w, 0.3F, n, v); }),
+      in_place("rope, halves", [](const T& t, N n, V v, W w) { rotate(t, n, v, w, RopeLayout::half_split); }),
+      in_place("rope, neighbours", [](const T& t, N n, V v, W w) { rotate(t, n, v, w, RopeLayout::interleaved); }),
+      {"dot", [](const T& t, N n, V v, W w) { return static_cast<double>(t.dot(v, w, n)); }},
+      {"log_sum_exp", [](const T& t, N n, V v, W) { return t.log_sum_exp(v, n); }},
+      {"top_k", [](const T& t, N n, V v, W) {
+         const int k = static_cast<int>(std::min<N>(n, 8));
+         std::vector<float> values(static_cast<std::size_t>(k));
+         std::vector<std::int32_t> indices(values.size());
+         t.top_k(v, n, k, values.data(), indices.data());
+         std::uint32_t positions = 0;  // any number that tells them apart
+         for (const std::int32_t index : indices) positions = positions * 2039 + static_cast<std::uint32_t>(index);
+         std::copy(values.begin(), values.end(), v);
+         return static_cast<double>(positions);
+       }},
+  };
+  return all;
+}
+
+TEST(VectorOps, EveryTableGivesTheScalarBits) {
+  const std::vector<float> w = random_floats(4096, 99);
+  for (const Operation& operation : operations()) {
+    for (const std::int64_t n : sizes()) {
+      const std::vector<float> input =
+          random_floats(static_cast<std::size_t>(n), static_cast<std::uint32_t>(n), operation.spread);
+      std::vector<float> expected = input;
+      const double expected_result = operation.run(scalar_table(), n, expected.data(), w.data());
+      for (const KernelTable* table : exact_tables()) {
+        std::vector<float> output = input;
+        const double result = operation.run(*table, n, output.data(), w.data());
+        ASSERT_TRUE(same_bits(expected_result, result) && same_bits(expected, output))
+            << table->name << " " << operation.name << " n " << n;
+      }
     }
   }
 }
 
-TEST(VectorOps, EveryTableGivesTheScalarBits) {
-  const std::vector<float> other = random_floats(4096, 99);
-  const float* w = other.data();
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.rmsnorm(v.data(), w, false, 1e-6F, n, v.data());
-  });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.rmsnorm(v.data(), w, true, 1e-5F, n, v.data());
-  });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.rmsnorm(v.data(), nullptr, false, 1e-6F, n, v.data());
-  });
-  expect_same_everywhere(
-      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { t.softmax(v.data(), n); });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.silu_mul(v.data(), w, n, v.data());
-  });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.gelu_tanh_mul(v.data(), w, n, v.data());
-  });
-  expect_same_everywhere(
-      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-        t.clamped_swiglu(v.data(), w, 1.702F, 7.0F, n, v.data());
-      },
-      6.0F);
-  expect_same_everywhere(
-      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { t.sigmoid(v.data(), n, v.data()); });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.softcap(v.data(), 2.5F, n, v.data());
-  });
-  expect_same_everywhere(
-      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { t.add(v.data(), w, n, v.data()); });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.scale(v.data(), 0.3F, n, v.data());
-  });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    t.scale_add(w, 0.3F, n, v.data());
-  });
-  expect_same_everywhere(
-      [&](const KernelTable& t, std::int64_t n, std::vector<float>& v) { v[0] = t.dot(v.data(), w, n); });
-  expect_same_everywhere([&](const KernelTable& t, std::int64_t n, std::vector<float>& v) {
-    v[0] = static_cast<float>(t.log_sum_exp(v.data(), n));
-  });
-}
-
 TEST(VectorOps, AlignmentChangesNothing) {
-  const std::vector<float> input = random_floats(400, 3);
-  for (const KernelTable* table : exact_tables()) {
-    for (std::size_t offset = 0; offset < 16; ++offset) {
-      std::vector<float> shifted(offset + 400);
-      std::copy(input.begin(), input.end(), shifted.begin() + static_cast<std::ptrdiff_t>(offset));
-      EXPECT_EQ(table->dot(&shifted[offset], &shifted[offset], 387),
-                scalar_table().dot(input.data(), input.data(), 387));
+  constexpr std::size_t kCacheLine = 16;  // floats
+  constexpr std::int64_t n = 387;
+  const std::vector<float> w = random_floats(n, 99);
+  alignas(64) float inputs[n + kCacheLine], weights[n + kCacheLine];
+  for (const Operation& operation : operations()) {
+    const std::vector<float> input = random_floats(n, 3, operation.spread);
+    std::vector<float> expected = input;
+    const double expected_result = operation.run(scalar_table(), n, expected.data(), w.data());
+    for (const KernelTable* table : exact_tables()) {
+      for (std::size_t offset = 0; offset < kCacheLine; ++offset) {
+        const std::size_t other = (offset * 7 + 3) % kCacheLine;  // of the second operand
+        std::ranges::fill(inputs, NAN);
+        std::ranges::fill(weights, NAN);
+        std::ranges::copy(input, &inputs[offset]);
+        std::ranges::copy(w, &weights[other]);
+        const double result = operation.run(*table, n, &inputs[offset], &weights[other]);
+        ASSERT_TRUE(same_bits(expected_result, result) && same_bits(expected, std::span(inputs).subspan(offset, n)))
+            << table->name << " " << operation.name << " at " << offset << " and " << other;
+        for (std::size_t i = 0; i < std::size(inputs); ++i) {
+          ASSERT_TRUE((i >= offset && i < offset + n) || std::isnan(inputs[i])) << operation.name << " wrote past its end";
+        }
+      }
     }
   }
 }

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <span>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "engine/runtime/executor.h"
 #include "models/registry.h"
 #include "tests/support/golden.h"
+#include "tests/support/same_bits.h"
 
 namespace moe::test {
 
@@ -46,10 +46,6 @@ inline std::vector<float> prompt_logits(Executor& executor, std::span<const std:
   }
   if (keep != nullptr) *keep = sequence;
   return logits;
-}
-
-inline bool same_bits(std::span<const float> a, std::span<const float> b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
 
 inline std::string case_name(const ::testing::TestParamInfo<std::string>& info) {

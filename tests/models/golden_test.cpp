@@ -55,10 +55,8 @@ TEST_P(GoldenLogits, EqualTheReferenceUnderEveryKernelTable) {
   }
 }
 
-TEST_P(GoldenGreedy, SixtyFourTokensAreIdentical) {
-  kernels::ThreadTeam team(2);
-  Executor executor(model_, team);
-  for (const GoldenPrompt& prompt : golden_.prompts) {
+void expect_greedy_tokens(const GoldenModel& golden, Executor& executor) {
+  for (const GoldenPrompt& prompt : golden.prompts) {
     if (prompt.greedy.empty()) continue;
     GenerateOptions options;
     options.sampling.temperature = 0;
@@ -68,7 +66,7 @@ TEST_P(GoldenGreedy, SixtyFourTokensAreIdentical) {
     std::vector<std::vector<float>> rows;
     GenerateHooks hooks;
     hooks.on_logits = [&](std::span<const float> logits) {
-      rows.emplace_back(logits.end() - std::ptrdiff_t(golden_.vocab), logits.end());
+      rows.emplace_back(logits.end() - std::ptrdiff_t(golden.vocab), logits.end());
     };
     const Generation out = generate(executor, prompt.ids, options, hooks);
     ASSERT_EQ(out.tokens.size(), prompt.greedy.size());
@@ -76,12 +74,23 @@ TEST_P(GoldenGreedy, SixtyFourTokensAreIdentical) {
     float worst = 0;
     for (std::size_t i = 0; i < prompt.greedy.size(); ++i) {
       ASSERT_EQ(out.tokens[i].id, prompt.greedy[i]) << "token " << i << " after " << prompt.ids.size();
-      const float* expected = golden_.columns.row(prompt.first_step + std::int64_t(i));
-      for (std::size_t c = 0; c < golden_.column_ids.size(); ++c) {
-        worst = std::max(worst, std::abs(rows[i][std::size_t(golden_.column_ids[c])] - expected[c]));
+      const float* expected = golden.columns.row(prompt.first_step + std::int64_t(i));
+      for (std::size_t c = 0; c < golden.column_ids.size(); ++c) {
+        worst = std::max(worst, std::abs(rows[i][std::size_t(golden.column_ids[c])] - expected[c]));
       }
     }
-    EXPECT_LE(worst / golden_.logit_range, kTolerance) << "logits while decoding after " << prompt.ids.size();
+    EXPECT_LE(worst / golden.logit_range, kTolerance) << "logits while decoding after " << prompt.ids.size();
+  }
+}
+
+TEST_P(GoldenGreedy, SixtyFourTokensAreIdenticalUnderEveryKernelTable) {
+  kernels::ThreadTeam team(2);
+  for (const std::string_view name : kernels::supported_kernel_names()) {
+    SCOPED_TRACE(name);
+    Executor::Options options;
+    options.kernels = &kernels::select_kernels(name);
+    Executor executor(model_, team, options);
+    expect_greedy_tokens(golden_, executor);
   }
 }
 

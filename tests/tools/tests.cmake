@@ -27,6 +27,9 @@ if(TARGET test_tools)
   add_dependencies(test_tools ${MOE_PROGRAMS})
 endif()
 # What a program shows is tested without running it.
+if(TARGET test_tools_moe_bench)
+  target_sources(test_tools_moe_bench PRIVATE "${PROJECT_SOURCE_DIR}/tools/moe_bench/bench.cpp")
+endif()
 if(TARGET test_tools_moe_eval_run)
   target_sources(test_tools_moe_eval_run PRIVATE
     "${PROJECT_SOURCE_DIR}/tools/moe_eval/live_table.cpp" "${PROJECT_SOURCE_DIR}/tools/moe_eval/table.cpp")

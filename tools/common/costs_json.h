@@ -1,4 +1,4 @@
-// Costs and log-probabilities as the JSON that docs/interfaces describe.
+// Costs as the JSON that docs/costs.md describes.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>

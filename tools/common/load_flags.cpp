@@ -92,7 +92,7 @@ void add_rope_length_flag(CLI::App& app, std::int32_t& tokens) {
   app.add_option("--rope-length", tokens,
                  "Where the rotation depends on a sequence's length (LongRoPE, dynamic NTK), treat it as at "
                  "least N tokens from its start on, so that it never has to be computed again")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, INT32_MAX));
 }
 
 LoadOptions load_options(const LoadFlags& flags) {

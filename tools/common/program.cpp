@@ -2,6 +2,7 @@
 #include "tools/common/program.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -67,7 +68,9 @@ void print_warning(std::string_view program, std::string_view message) {
 
 int run_program(const Program& program, int argc, const char* const* argv,
                 const std::function<void(CLI::App&)>& describe, const std::function<int(CLI::App&)>& run) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error of its write, told as any other
   int code = kDone;
+  bool parsed = true;
   try {
     CLI::App app(program.purpose, program.name);
     app.footer(program.examples);
@@ -77,11 +80,10 @@ int run_program(const Program& program, int argc, const char* const* argv,
     try {
       app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+      parsed = false;
       code = report_parse(program, app, error);
-      if (code == kDone && !flush_stdout()) code = kFailure;
-      return code;
     }
-    code = run(app);
+    if (parsed) code = run(app);
   } catch (const Error& error) {
     print_error(program.name, error.what());
     code = interrupted() ? kInterrupted : error.kind() == ErrorKind::usage ? kUsage : kFailure;

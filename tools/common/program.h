@@ -20,6 +20,9 @@ struct Program {
   std::string examples;  // text at the foot of --help: examples, formats, exit codes
 };
 
+// Of an option that names a file: an empty name (a variable that is not set) is not a flag that was not given.
+inline const CLI::Validator kNamed([](const std::string& name) { return name.empty() ? std::string("expected a name, found nothing") : std::string(); }, "");
+
 // Parses the command line and runs the program; returns its exit code. `describe` adds flags and subcommands;
 // `run` does the work and returns an exit code. --help and --version go to stdout and give 0. A usage fault
 // (from the parser, or an Error of kind usage) gives 2, any other exception 1, an Error after an interruption 130;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/base/atomic_file.h"
+#include "tools/common/program.h"
 #include "tools/common/routing_json.h"
 
 namespace moe::tools {
@@ -22,9 +23,9 @@ CLI::Option_group* add_router_flags(CLI::App& app, models::RouterOverride& chang
 void add_routing_stats_flags(CLI::App& group, RoutingStatsFlags& flags) {
   group.add_option(
       "--routing-stats", flags.file,
-      "Write load, weights, entropy, balance, pairs and working sets of the experts to FILE (JSON)")->type_name("FILE");
+      "Write load, weights, entropy, balance, pairs and working sets of the experts to FILE (JSON)")->type_name("FILE")->check(kNamed);
   group.add_option("--routing-window", flags.window, "Tokens of a working set")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1, INT32_MAX))
       ->capture_default_str();
 }
 

@@ -62,6 +62,14 @@ double median_of(const std::vector<Sample>& samples, Value value) {
   return spread(std::move(values)).median;
 }
 
+// Operations of a component a second at most.
+double peak_of(const BenchResult& result, const Limits& limits, Component part) {
+  if (part == Component::router) return limits.peak(kernels::Compute::f32);
+  if (part != Component::attn_core) return limits.peak(result.products);
+  const double floats = result.attention_in_f32;
+  return 1 / (floats / limits.peak(kernels::Compute::f32) + (1 - floats) / limits.peak(kernels::Compute::bf16));
+}
+
 }  // namespace
 
 std::string BenchTest::name() const {
@@ -160,6 +168,19 @@ double BenchResult::of_bandwidth() const {
   return median_of(samples, [&](const Sample& s) { return bytes / s.seconds / s.limits.read_bandwidth; });
 }
 
+double attention_in_f32(const ModelSpec& spec, const kernels::KernelTable& table, kernels::KvType type) {
+  if (type != kernels::KvType::bf16 || table.bf16_input_bytes != 2) return 1;
+  double all = 0, floats = 0;  // as if every layer saw as many keys: those of latent attention do
+  for (const LayerSpec& layer : spec.layers) {
+    const AttentionSpec& a = layer.attention;
+    const bool latent = a.kind == AttentionSpec::Kind::latent;
+    const double values = latent ? a.kv_rank : a.value_dim;
+    all += a.heads * (a.cached_key_dim() + values);
+    if (latent) floats += a.heads * values;
+  }
+  return floats / all;
+}
+
 PartRates rates(const BenchResult& result, Component part) {
   const auto repetitions = static_cast<double>(result.samples.size());
   double total = 0;
@@ -170,9 +191,8 @@ PartRates rates(const BenchResult& result, Component part) {
   r.share = result.profile[part].seconds / total;
   r.flops_per_second = static_cast<double>(result.costs[part].class_a) / r.seconds;
   r.bytes_per_second = static_cast<double>(result.profile[part].bytes) / repetitions / r.seconds;
-  const bool in_f32 = part == Component::attn_core || part == Component::router;
   const Limits limits = result.limits();
-  r.of_peak = r.flops_per_second / limits.peak(in_f32 ? kernels::Compute::f32 : result.products);
+  r.of_peak = r.flops_per_second / peak_of(result, limits, part);
   r.of_bandwidth = r.bytes_per_second / limits.read_bandwidth;
   return r;
 }

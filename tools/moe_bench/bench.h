@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/model/spec.h"
 #include "engine/runtime/executor.h"
 #include "kernels/roofline.h"
 
@@ -84,6 +85,7 @@ struct BenchResult {
   kernels::Compute compute = kernels::Compute::f32;   // as asked for
   kernels::KvType cache = kernels::KvType::f32;       // what keys and values are kept as
   kernels::Compute products = kernels::Compute::f32;  // what the layers' matrices really compute in
+  double attention_in_f32 = 1;                        // attention_in_f32() of the model, its kernels and its cache
   int threads = 0;
   std::int32_t chunk = 0;
   bool fast_prefill = false;
@@ -102,8 +104,12 @@ struct BenchResult {
   double of_bandwidth() const;
 };
 
-// Operations of one component, a second, and the peak they are held against: attention and routing always run
-// in f32.
+// The share of attention's multiply-adds over a cache of `type` that are those of floats. All of them, but for a cache of
+// bf16 where the table multiplies bf16 itself: then the values that latent attention makes of its keys alone.
+double attention_in_f32(const ModelSpec& spec, const kernels::KernelTable& table, kernels::KvType type);
+
+// Operations of one component, a second, and the peak they are held against: of f32 for routing, of what they are done in
+// for attention over keys and values.
 struct PartRates {
   double seconds = 0, share = 0;  // of one repetition
   double flops_per_second = 0, bytes_per_second = 0;

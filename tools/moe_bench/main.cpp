@@ -64,7 +64,8 @@ void describe_flags(CLI::App& app, BenchOptions& o) {
          "Arithmetic of the matrix products: f32, bf16, int8 (default: f32 for native weights, int8 for q8 "
          "and q4); keys and values are kept in f32 beside f32, else in bf16")
       ->delimiter(',')
-      ->transform(CLI::CheckedTransformer(kComputes));
+      ->transform(CLI::CheckedTransformer(kComputes))
+      ->transform(CLI::IsMember({"f32", "bf16", "int8"}));  // comes first: its message names them
   app.add_option("-r,--repetitions", o.repetitions, "Times each test is run")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();

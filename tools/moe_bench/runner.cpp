@@ -7,7 +7,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
-#include "engine/checkpoint/config.h"
+#include "engine/base/files.h"
 #include "engine/checkpoint/hub.h"
 #include "engine/runtime/synthetic_weights.h"
 #include "engine/runtime/usual_types.h"
@@ -27,22 +27,24 @@ double processor_seconds() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-// The form a checkpoint with this config.json stores its weights in.
-SyntheticOptions stored_form(const Config& config, std::uint64_t seed) {
+// Weights in the form that a checkpoint of this description stores them in.
+SyntheticOptions stored_form(const StoredTypes& stored, std::uint64_t seed) {
   SyntheticOptions form;
   form.seed = seed;
-  const std::string type = config.string_or(config.first_of({"dtype", "torch_dtype"}), "bfloat16");
-  form.type = type == "float32" ? DType::f32 : type == "float16" ? DType::f16 : DType::bf16;
-  const auto quantization = config.find_section("quantization_config");
-  const std::string method = quantization ? quantization->string_or("quant_method", "") : "";
-  if (method == "mxfp4") form.experts = Encoding::mxfp4;
-  if (method == "fp8") form.matrices = Encoding::fp8_block;
+  form.type = stored.type;
+  if (stored.blocks == StoredTypes::Blocks::mxfp4) form.experts = Encoding::mxfp4;
+  if (stored.blocks == StoredTypes::Blocks::fp8) form.matrices = Encoding::fp8_block;
   return form;
 }
 
+// Whether there is a part of a checkpoint. Then all of it must be there: made-up weights are for a config.json by itself.
 bool has_weights(const fs::path& directory) {
-  return fs::exists(directory / "model.safetensors") ||
-         fs::exists(directory / "model.safetensors.index.json");
+  if (is_present(directory / "model.safetensors.index.json")) return true;
+  std::error_code ignored;
+  for (fs::directory_iterator at(directory, ignored), end; !ignored && at != end; at.increment(ignored)) {
+    if (at->path().extension() == ".safetensors") return true;
+  }
+  return false;
 }
 
 // The first `count` layers. A layer that reads another's cache stands behind it, so any beginning is a model.
@@ -151,7 +153,8 @@ class TestRun {
   void step(std::span<Sequence> sequences, std::int32_t at, std::int32_t count, CostMeter* meter,
             std::size_t first = 0) {
     feeds_.clear();
-    const bool last = test_.generated > 0 || at + count == test_.depth + test_.prompt;
+    // As generate() asks for: logits behind the whole prompt, and behind each token that is written.
+    const bool last = at + count >= test_.depth + test_.prompt;
     for (std::size_t i = 0; i < sequences.size(); ++i) {
       feeds_.push_back({&sequences[i], std::span(tokens_[first + i]).subspan(at, count),
                         last ? LogitsWanted::last : LogitsWanted::none});
@@ -198,6 +201,7 @@ bool run_group(const BenchOptions& o, const BenchModel& loaded, const std::strin
       result.compute = compute;
       result.cache = options.kv_type;
       result.products = kernels::product_compute(loaded.model->layers[0].attention.in.type(), compute);
+      result.attention_in_f32 = attention_in_f32(loaded.model->spec(), table, options.kv_type);
       result.kernels = table.name;
       result.threads = team.size();
       result.chunk = o.chunk;
@@ -233,8 +237,7 @@ BenchModel load_bench_model(const std::string& name, const std::string& weights,
   keep_layers(description.spec, o.layers);
   loaded.random = o.random || is_file || !has_weights(directory);
   if (loaded.random) {
-    const SyntheticWeights made =
-        synthetic_weights(description.spec, stored_form(Config::open(config), o.seed));
+    const SyntheticWeights made = synthetic_weights(description.spec, stored_form(description.stored, o.seed));
     loaded.model = Model::load(std::move(description.spec), made.locate, made.checkpoint, options);
   } else {
     loaded.model = models::load_model(std::move(description), directory, options);

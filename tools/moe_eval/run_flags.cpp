@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "engine/base/error.h"
+#include "engine/runtime/sampler.h"
 #include "eval/util/json.h"
 #include "eval/util/text_file.h"
 
@@ -129,7 +130,7 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
                  "Directory of journals and results; each model has a folder in it")->type_name("DIR")
       ->capture_default_str();
   app.add_option("-L,--limit", f.limit, "Only the first so many items of each task")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, INT32_MAX));
   app.add_option("--items", f.items,
                  "A file with the items to run (numbers from 0, or JSON Lines with sample_id and question); "
                  "TASK=FILE for one task; may be given again")->type_name("FILE")
@@ -160,7 +161,7 @@ void add_run_flags(CLI::App& app, RunFlags& f) {
       ->capture_default_str();
   app.add_option("-c,--ctx-size", f.engine.context,
                  "Tokens a sequence may hold (default: what the model was made for)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, INT32_MAX));
   add_rope_length_flag(app, f.engine.rope_length);
   app.add_option("-t,--threads", f.engine.threads,
                  "Threads (default: the physical cores this process may use)")
@@ -232,6 +233,17 @@ void settle(RunFlags& flags, const TaskRegistry& registry) {
   if (flags.run.repeats > 1 && flags.run.sampling.temperature <= 0) {
     throw Error(ErrorKind::usage, Fault{"", "--repeats", "--temp above 0 (greedy answers are all the same)",
                                         fmt::format("{} repeats at temperature 0", flags.run.repeats)});
+  }
+  const Sampling& asked = flags.run.sampling;
+  SamplingOptions sampling;
+  sampling.temperature = static_cast<float>(asked.temperature);
+  sampling.top_k = asked.top_k;
+  sampling.top_p = static_cast<float>(asked.top_p);
+  sampling.min_p = static_cast<float>(asked.min_p);
+  validate(sampling);
+  if (const std::string& variables = flags.engine.text.chat_kwargs; !variables.empty()) {
+    const Json json = parse_json(variables, "--chat-template-kwargs", "");
+    if (!json.is_object()) throw Error(ErrorKind::usage, Fault{"", "--chat-template-kwargs", "a JSON object", describe_json(json)});
   }
   flags.models = distinct(std::move(flags.models));
   if (flags.limit > 0) flags.run.limit = flags.limit;

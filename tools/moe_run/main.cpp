@@ -11,21 +11,21 @@ void describe_flags(CLI::App& app, RunOptions& o) {
   app.add_option("-m,--model", o.model, "Model directory, or org/name[@revision] in the Hugging Face cache")->type_name("MODEL")->required();
   auto* prompt = app.add_option_group("Prompt (default: standard input)");
   prompt->add_option("-p,--prompt", o.prompt, "The prompt");
-  prompt->add_option("-f,--prompt-file", o.prompt_file, "A file that holds the prompt; one newline at its end is dropped")->type_name("FILE");
-  prompt->add_option("--prompt-ids", o.prompt_ids_file, "A file with a JSON array of token ids: no BOS is added, no tokenizer needed")->type_name("FILE");
-  prompt->add_option("--file", o.messages_file, "A JSON file of chat messages, or of {messages, tools, add_generation_prompt}")->type_name("FILE");
+  prompt->add_option("-f,--prompt-file", o.prompt_file, "A file that holds the prompt; one newline at its end is dropped")->type_name("FILE")->check(kNamed);
+  prompt->add_option("--prompt-ids", o.prompt_ids_file, "A file with a JSON array of token ids: no BOS is added, no tokenizer needed")->type_name("FILE")->check(kNamed);
+  prompt->add_option("--file", o.messages_file, "A JSON file of chat messages, or of {messages, tools, add_generation_prompt}")->type_name("FILE")->check(kNamed);
   prompt->require_option(0, 1);
   auto* chat = app.add_option_group("Chat (each makes the prompt a conversation)");
   chat->add_flag("-i,--cnv,--conversation", o.conversation, "Talk: each line of standard input is a message; /clear forgets, /exit ends (also -cnv)");
   chat->add_flag("--apply-chat-template", o.apply_template, "The prompt is one message of the user");
   chat->add_option("--system", o.system, "System message");
-  chat->add_option("--chat-template", o.chat_template, "Name of one of the model's templates, or a file, in place of its own")->type_name("NAME|FILE");
+  chat->add_option("--chat-template", o.chat_template, "Name of one of the model's templates, or a file, in place of its own")->type_name("NAME|FILE")->check(kNamed);
   chat->add_option("--chat-template-kwargs", o.template_kwargs, "JSON object of variables for the template")->type_name("JSON");
   chat->add_option("--reasoning", o.reasoning, "Thinking on, off, or as the template has it (auto)")->check(CLI::IsMember({"on", "off", "auto"}))->capture_default_str();
   chat->add_flag("--show-template", o.show_template, "Print the rendered conversation and stop (with --json: {prompt, ids})");
   app.add_option("-n,--n-predict", o.new_tokens, "New tokens at most; 0: run the prompt only; -1: until the context is full")
       ->check(CLI::Range(-1, 1 << 30))->capture_default_str();
-  app.add_option("-c,--ctx-size", o.context, "Tokens a sequence may hold (default: what the model was made for)")->check(CLI::PositiveNumber);
+  app.add_option("-c,--ctx-size", o.context, "Tokens a sequence may hold (default: what the model was made for)")->check(CLI::Range(1, INT32_MAX));
   app.add_option("-t,--threads", o.threads, "Threads (default: the physical cores this process may use)")->check(CLI::Range(1, 1024));
   app.add_option("--chunk", o.chunk, "Prompt tokens a forward pass takes")->check(CLI::Range(1, 1 << 20))->capture_default_str();
   app.add_flag("--fast-prefill", o.fast_prefill,
@@ -46,7 +46,7 @@ void describe_flags(CLI::App& app, RunOptions& o) {
   app.add_option("--stop", o.stop, "Stop before this text appears; may be given again")->allow_extra_args(false);
   app.add_flag("--ignore-eos", o.ignore_eos, "Go on past end-of-text tokens");
   app.add_option("--logprobs", o.logprobs, "Log-probability of each new token, with the N likeliest ones (needs --json)")->check(CLI::Range(0, 1 << 20));
-  app.add_option("--dump-logits", o.dump_logits, "Write the logits of all fed tokens to FILE.npy, float32 [rows, vocab]")->type_name("FILE");
+  app.add_option("--dump-logits", o.dump_logits, "Write the logits of all fed tokens to FILE.npy, float32 [rows, vocab]")->type_name("FILE")->check(kNamed);
   add_routing_stats_flags(*add_router_flags(app, o.router), o.routing_stats);
   app.add_flag("--json", o.json, "One JSON object on stdout in place of the text");
   add_load_flags(app, o.load);

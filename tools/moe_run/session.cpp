@@ -4,8 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <iostream>
-#include <iterator>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -67,15 +65,31 @@ std::vector<std::int32_t> read_ids(const std::string& path) {
   return ids;
 }
 
+// A stream would take what cannot be read for the end.
+std::string read_standard_input() {
+  std::string text;
+  char part[1 << 16];
+  for (;;) {
+    const ssize_t n = ::read(STDIN_FILENO, part, sizeof part);
+    if (n == 0) return text;
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Error(ErrorKind::io, Fault{"standard input", "", "a prompt", system_message(errno)});
+    text.append(part, std::size_t(n));
+    if (text.size() > kLongestPrompt) {
+      throw Error(ErrorKind::limit, Fault{"standard input", "", fmt::format("at most {} bytes", kLongestPrompt), "more"});
+    }
+  }
+}
+
 std::string read_prompt(const RunOptions& o) {
   if (o.prompt) return *o.prompt;
   if (!o.prompt_file.empty()) return drop_last_newline(read_file(o.prompt_file, kLongestPrompt));
   if (isatty(STDIN_FILENO) != 0) throw Error(ErrorKind::usage, "no prompt: give -p, -f, --file or --prompt-ids, or pipe one in");
-  return drop_last_newline({std::istreambuf_iterator<char>(std::cin), {}});
+  return drop_last_newline(read_standard_input());
 }
 
 std::shared_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& directory) {
-  return std::filesystem::exists(directory / "tokenizer.json") ? Tokenizer::load(directory) : nullptr;
+  return is_present(directory / "tokenizer.json") ? Tokenizer::load(directory) : nullptr;
 }
 
 PendingTokenizer start_tokenizer(const std::filesystem::path& directory) {

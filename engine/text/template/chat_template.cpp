@@ -33,7 +33,7 @@ fs::path directory_of(const fs::path& model) { return is_file(model) ? model.par
 
 // An object, or an empty one where the file is absent.
 const Dict* read_object(const fs::path& path, Heap& heap) {
-  if (!is_file(path)) return nullptr;
+  if (!is_present(path)) return nullptr;
   const Value root = jinja::read_json(read_file(path, kLongestConfig), path.string(), heap);
   if (!root.is_dict()) {
     throw Error(ErrorKind::format, Fault{path.string(), "", "a JSON object", jinja::type_name(root)});
@@ -144,7 +144,7 @@ std::vector<Source> sources_of(const fs::path& directory) {
   const auto add_file = [&out](std::string name, const fs::path& file) {
     put(out, {std::move(name), read_file(file, jinja::Template::kLongestSource), file.string()});
   };
-  if (is_file(directory / "chat_template.jinja")) add_file("default", directory / "chat_template.jinja");
+  if (is_present(directory / "chat_template.jinja")) add_file("default", directory / "chat_template.jinja");
   for (const char* folder : {"additional_chat_templates", "chat_templates"}) {
     std::error_code ignored;
     std::vector<fs::path> files;

@@ -1,5 +1,5 @@
-// The embedding is read by row from the mapped file: however many rows a run looks up, little of it stays
-// mapped.
+// Rows of the embedding are copied out of the file, not read through its mapping: however many a run looks up, little of
+// it is mapped.
 #include <gtest/gtest.h>
 
 #include <fstream>

@@ -9,6 +9,7 @@
 #include "engine/model/closed_form.h"
 #include "models/registry.h"
 #include "tests/support/paths.h"
+#include "tests/support/same_bits.h"
 
 namespace moe {
 namespace {
@@ -28,8 +29,8 @@ TEST_P(ScoreTest, SharedEqualsAlone) {
   std::uint64_t alone_class_a = 0;
   for (std::size_t i = 0; i < continuations.size(); ++i) {
     const ScoreResult alone = score(other, context, {&continuations[i], 1});
-    EXPECT_EQ(alone.scores[0].logprobs, together.scores[i].logprobs) << "continuation " << i;
-    EXPECT_EQ(alone.scores[0].loglikelihood, together.scores[i].loglikelihood);
+    EXPECT_TRUE(test::same_bits(alone.scores[0].logprobs, together.scores[i].logprobs)) << "continuation " << i;
+    EXPECT_TRUE(test::same_bits(alone.scores[0].loglikelihood, together.scores[i].loglikelihood));
     EXPECT_EQ(alone.scores[0].is_greedy, together.scores[i].is_greedy);
     EXPECT_EQ(alone.executed.total(), alone.as_if_alone.total());
     alone_class_a += alone.executed.total().class_a;

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "kernels/kernel_table.h"
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
 #include "tests/support/temp_dir.h"
@@ -93,6 +94,43 @@ TEST_F(MoeBench, ComputesInWhatIsUsualBesideTheWeights) {
   ASSERT_EQ(asked.size(), 2U);
   EXPECT_EQ(asked[0]["compute"], "f32");
   EXPECT_EQ(asked[1]["compute"], "bf16");
+}
+
+TEST_F(MoeBench, AttentionStandsBesideThePeakOfWhatItMultiplies) {
+  const bool has_bf16 = kernels::select_kernels().bf16_input_bytes == 2;
+  for (const auto& [compute, peak] : {std::pair("f32", "f32"), std::pair("bf16", has_bf16 ? "bf16" : "f32")}) {
+    const json all = results("-m " + tiny() + " -p 64 -n 0 -t 1 -r 1 --compute " + compute);
+    ASSERT_EQ(all.size(), 1U);
+    const json& attention = all[0]["components"]["attn_core"];
+    EXPECT_NEAR(attention["flops_per_second"].get<double>() / all[0]["limits"][peak].get<double>() / attention["of_peak"].get<double>(), 1, 1e-6);
+  }
+}
+
+// However a prompt is cut, the head is computed behind all of it, and behind each token that is written.
+TEST_F(MoeBench, CountsAHeadAPromptAndOneAToken) {
+  const json all = results("-m " + tiny() + " -p 64 -n 2 -pg 64,2 -d 0,24 --chunk 16 -t 1 -r 1");
+  ASSERT_EQ(all.size(), 6U);
+  const auto head = [&](std::size_t i) { return all[i]["cost"]["components"]["lm_head"]["class_a"].get<std::uint64_t>(); };
+  for (const std::size_t depth : {0U, 3U}) {
+    EXPECT_EQ(head(depth), 2U * 300 * 64) << all[depth]["test"];
+    EXPECT_EQ(head(depth + 1), 2 * head(depth)) << all[depth + 1]["test"];
+    EXPECT_EQ(head(depth + 2), 3 * head(depth)) << all[depth + 2]["test"];
+  }
+}
+
+TEST_F(MoeBench, MakesWeightsUpInTheTypeThatAMultimodalConfigSays) {
+  const json text{{"model_type", "gemma3_text"},  {"vocab_size", 300},      {"hidden_size", 64},         {"num_hidden_layers", 2},
+                  {"intermediate_size", 96},      {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"head_dim", 16},
+                  {"max_position_embeddings", 64}, {"sliding_window", 32}};
+  const auto bytes = [&](const char* folder, const char* type) {
+    json config{{"model_type", "gemma3"}, {"text_config", text}};
+    config["text_config"]["dtype"] = type;
+    folder_.write(std::string(folder) + "/config.json", config.dump());
+    return results("-m " + (folder_ / folder).string() + " -p 8 -n 0 -t 1 -r 1")[0]["weight_bytes"].get<double>();
+  };
+  const double f32 = bytes("f32", "float32"), f16 = bytes("f16", "float16"), bf16 = bytes("bf16", "bfloat16");
+  EXPECT_GT(f32, 1.8 * bf16);  // vectors are f32 in any case
+  EXPECT_EQ(f16, bf16);
 }
 
 TEST_F(MoeBench, TakesACheckpointOrMakesItUp) {
