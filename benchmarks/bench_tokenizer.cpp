@@ -5,6 +5,7 @@
 // The text is encoded whole, and again as documents of about 4 kB. benchmarks/compare_tokenizers.py runs this
 // in turn with the `tokenizers` library. Bytes a second are those of the text, for loading those of tokenizer.json. They
 // stand beside no limit: what a tokenizer does is look-ups that wait for one another, far from any bandwidth.
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -77,7 +78,11 @@ void decode_whole(benchmark::State& state, const std::string& model) {
 
 int main(int argc, char** argv) {
   const char* models = std::getenv("MOE_BENCH_TOKENIZERS");
-  std::istringstream list(models ? models : "");
+  if (models == nullptr) {
+    std::fputs("bench-tokenizer: error: MOE_BENCH_TOKENIZERS: expected model directories, separated by ':', found nothing\n", stderr);
+    return 2;
+  }
+  std::istringstream list(models);
   for (std::string model; std::getline(list, model, ':');) {
     const auto add = [&](const char* name, void (*run)(benchmark::State&, const std::string&)) {
       benchmark::RegisterBenchmark((std::string(name) + "/" + model).c_str(), run, model)
