@@ -55,10 +55,8 @@ struct Cache {
 // Operations a second at most. Over a bf16 cache they are those of bf16 where the table multiplies it itself; values that
 // are keys are floats by then.
 double attention_peak(const KernelTable& table, const Shape& shape) {
-  const double floats = compute_peak(table, Compute::f32);
-  if (shape.type != KvType::bf16 || table.bf16_input_bytes != 2) return floats;
-  const double pairs = compute_peak(table, Compute::bf16);
-  return (shape.d_k + shape.d_v) / (shape.d_k / pairs + shape.d_v / (shape.latent ? floats : pairs));
+  const double peak = compute_peak(table, attention_compute(table, shape.type));
+  return (shape.d_k + shape.d_v) / (shape.d_k / peak + shape.d_v / (shape.latent ? compute_peak(table, Compute::f32) : peak));
 }
 
 void attend(benchmark::State& state, const KernelTable& table, const Shape& shape) {

@@ -86,6 +86,11 @@ struct KernelTable {
   void (*attention)(const AttentionArgs& args);
 };
 
+// What attention over a cache of `type` multiplies in: bf16 where both have it. (Values that are keys are floats by then.)
+inline Compute attention_compute(const KernelTable& table, KvType type) {
+  return type == KvType::bf16 && table.bf16_input_bytes == 2 ? Compute::bf16 : Compute::f32;
+}
+
 // A forced table is unknown here or needs what this processor lacks.
 class UnsupportedKernels : public std::invalid_argument {
  public:

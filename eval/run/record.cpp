@@ -77,8 +77,6 @@ std::string first_value(const std::vector<Reading>& readings) {
   return "";
 }
 
-Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
-
 template <class T>
 Json choice_or_null(const std::optional<T>& choice) {
   return choice ? Json(*choice) : Json();
@@ -112,8 +110,8 @@ std::string record_line(const RunFacts& facts, const Strategy& strategy, const I
   Json extractor = Json::object(), correct = Json::object();
   bool unparsed = false;
   for (const Reading& reading : outcome.readings) {
-    extractor[reading.chain] = {{"value", reading.value.empty() ? Json() : Json(reading.value)},
-                                {"rule", reading.rule.empty() ? Json() : Json(reading.rule)}};
+    extractor[reading.chain] = {{"value", text_or_null(reading.value)},
+                                {"rule", text_or_null(reading.rule)}};
     correct[reading.chain] = reading.correct ? Json(*reading.correct) : Json();
     unparsed = unparsed || (!scored && reading.rule.empty());
   }

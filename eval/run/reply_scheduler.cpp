@@ -7,9 +7,8 @@
 #include "engine/base/error.h"
 
 namespace moe::eval {
-namespace {
 
-SamplingOptions sampling_of(const Sampling& s) {
+SamplingOptions sampling_options(const Sampling& s) {
   SamplingOptions options;
   options.temperature = static_cast<float>(s.temperature);
   options.top_k = s.top_k;
@@ -21,8 +20,6 @@ SamplingOptions sampling_of(const Sampling& s) {
   return options;
 }
 
-}  // namespace
-
 struct ReplyScheduler::Active {
   Active(std::size_t place, const GenerateJob& asked, Sequence forked, const CostMeter& blank,
          const ReplyRules& rules)
@@ -31,7 +28,7 @@ struct ReplyScheduler::Active {
         sequence(std::move(forked)),
         prefill(blank),
         decode(blank),
-        sampler(sampling_of(asked.sampling), rules.allowed),
+        sampler(sampling_options(asked.sampling), rules.allowed),
         reply(rules.tokenizer, rules.reasoning, asked.prompt_text, asked.stop) {}
 
   bool in_prompt() const { return fed < job->prompt.size(); }

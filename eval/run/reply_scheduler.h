@@ -18,6 +18,9 @@
 
 namespace moe::eval {
 
+// How the engine is told to draw.
+SamplingOptions sampling_options(const Sampling& sampling);
+
 // Not thread-safe; several may share a queue.
 class ReplyScheduler {
  public:

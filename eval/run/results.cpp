@@ -206,7 +206,7 @@ Json moe_of(const FinishedCondition& finished) {
               {"seed", facts.seed},
               {"chat_template_applied", facts.chat},
               {"reasoning", facts.backend.reasoning},
-              {"chat_template_kwargs", facts.backend.chat_kwargs.empty() ? Json() : Json(facts.backend.chat_kwargs)},
+              {"chat_template_kwargs", text_or_null(facts.backend.chat_kwargs)},
               {"data_file", facts.data_file},
               {"samples_an_item", s.samples},
               {"scores", std::move(scores)},
@@ -299,7 +299,6 @@ std::string write_results(const std::string& directory, const std::vector<Finish
   const bool chat = std::ranges::any_of(conditions, [](const FinishedCondition& one) { return one.condition->facts.chat; });
   const RunFacts none;
   const RunFacts& facts = conditions.empty() ? none : conditions.front().condition->facts;
-  const Json system = facts.system.empty() ? Json() : Json(facts.system);
   Json all = {{"results", std::move(results)}, {"group_subtasks", std::move(subtasks)}, {"configs", std::move(configs)},
               {"versions", std::move(versions)}, {"n-shot", std::move(shots)}, {"higher_is_better", std::move(higher)},
               {"n-samples", std::move(counts)}};
@@ -312,7 +311,7 @@ std::string write_results(const std::string& directory, const std::vector<Finish
   all["model_source"] = "moe";
   all["model_name"] = backend.model;
   all["model_name_sanitized"] = sanitized(backend.model);
-  all["system_instruction"] = system;
+  all["system_instruction"] = text_or_null(facts.system);
   all["system_instruction_sha"] = facts.system.empty() ? Json() : Json(sha256_hex(facts.system));
   all["fewshot_as_multiturn"] = false;
   all["chat_template"] = chat ? Json(backend.chat_template) : Json();

@@ -21,6 +21,9 @@ Json parse_json(std::string_view text, const std::string& file, const std::strin
 // What a value is, for "found": "the string \"abc\"", "an array of 3", "nothing".
 std::string describe_json(const Json& value);
 
+// Text as a value; null where it is empty, which stands for "there is none".
+inline Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
 // Writes a value as Python's json.dumps(value, indent=2, ensure_ascii=False) does: what lm_eval hashes.
 std::string python_dump(const Json& value);
 // The same on one line, as json.dumps(value, ensure_ascii=False) writes it, for JSON Lines files.

@@ -99,18 +99,25 @@ TEST(Matmul, EveryRemainderOfRowsOutputsAndInputs) {
   });
 }
 
+// The outputs of `rows` rows of x, a call each.
+std::vector<float> multiply_one_by_one(const KernelTable& table, const PackedMatrix& w, const std::vector<float>& x, std::int64_t rows,
+                                       Compute compute) {
+  const auto k = static_cast<std::ptrdiff_t>(x.size()) / rows;
+  std::vector<float> all;
+  for (auto row = x.begin(); row != x.end(); row += k) {
+    const std::vector<float> y = multiply(table, w, {row, row + k}, 1, compute);
+    all.insert(all.end(), y.begin(), y.end());
+  }
+  return all;
+}
+
 TEST(Matmul, RowsInTheCallChangeNothing) {
   const std::int64_t n = 83, k = 531, all = 70;
   const std::vector<float> x = random_floats(static_cast<std::size_t>(all * k), 6);
   for_types([&](WeightType type, Compute compute) {
     const PackedMatrix w = random_matrix(type, n, k, 5);
     for (const KernelTable* table : exact_tables()) {
-      std::vector<float> one_by_one;
-      for (std::int64_t r = 0; r < all; ++r) {
-        const std::vector<float> y =
-            multiply(*table, w, {x.begin() + r * k, x.begin() + (r + 1) * k}, 1, compute);
-        one_by_one.insert(one_by_one.end(), y.begin(), y.end());
-      }
+      const std::vector<float> one_by_one = multiply_one_by_one(*table, w, x, all, compute);
       const std::int64_t most = table == &scalar_table() ? 3 : is_emulated(table) ? 9 : all;  // slow ones
       for (std::int64_t rows = 1; rows <= most; ++rows) {
         const std::vector<float> expected(one_by_one.begin(), one_by_one.begin() + rows * n);
@@ -133,12 +140,7 @@ TEST(Matmul, ManyRowsInTheCallChangeNothing) {
     const PackedMatrix w = random_matrix(type, n, k, 8);
     for (const KernelTable* table : exact_tables()) {
       if (table == &scalar_table()) continue;  // takes row by row
-      std::vector<float> one_by_one;
-      for (std::int64_t r = 0; r < all; ++r) {
-        const std::vector<float> y =
-            multiply(*table, w, {x.begin() + r * k, x.begin() + (r + 1) * k}, 1, compute);
-        one_by_one.insert(one_by_one.end(), y.begin(), y.end());
-      }
+      const std::vector<float> one_by_one = multiply_one_by_one(*table, w, x, all, compute);
       for (const std::int64_t rows : {128, 192, 224, 225, 256}) {
         const std::vector<float> expected(one_by_one.begin(), one_by_one.begin() + rows * n);
         ASSERT_TRUE(same_bits(expected, multiply(*table, w, x, rows, compute)))

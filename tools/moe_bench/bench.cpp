@@ -169,7 +169,7 @@ double BenchResult::of_bandwidth() const {
 }
 
 double attention_in_f32(const ModelSpec& spec, const kernels::KernelTable& table, kernels::KvType type) {
-  if (type != kernels::KvType::bf16 || table.bf16_input_bytes != 2) return 1;
+  if (attention_compute(table, type) == kernels::Compute::f32) return 1;
   double all = 0, floats = 0;  // as if every layer saw as many keys: those of latent attention do
   for (const LayerSpec& layer : spec.layers) {
     const AttentionSpec& a = layer.attention;

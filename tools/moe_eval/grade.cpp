@@ -27,8 +27,6 @@ struct Options {
   bool json = false;
 };
 
-Json text_or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
-
 std::string json_row(const StoredResponse& stored,
                      const std::vector<std::pair<const Chain*, Scored>>& results) {
   Json row = {{"id", stored.id}, {"task", stored.task}, {"strategy", stored.strategy}, {"gold", stored.gold}};

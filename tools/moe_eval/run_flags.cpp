@@ -7,7 +7,7 @@
 #include <charconv>
 
 #include "engine/base/error.h"
-#include "engine/runtime/sampler.h"
+#include "eval/run/reply_scheduler.h"
 #include "eval/util/json.h"
 #include "eval/util/text_file.h"
 
@@ -234,13 +234,7 @@ void settle(RunFlags& flags, const TaskRegistry& registry) {
     throw Error(ErrorKind::usage, Fault{"", "--repeats", "--temp above 0 (greedy answers are all the same)",
                                         fmt::format("{} repeats at temperature 0", flags.run.repeats)});
   }
-  const Sampling& asked = flags.run.sampling;
-  SamplingOptions sampling;
-  sampling.temperature = static_cast<float>(asked.temperature);
-  sampling.top_k = asked.top_k;
-  sampling.top_p = static_cast<float>(asked.top_p);
-  sampling.min_p = static_cast<float>(asked.min_p);
-  validate(sampling);
+  validate(sampling_options(flags.run.sampling));
   if (const std::string& variables = flags.engine.text.chat_kwargs; !variables.empty()) {
     const Json json = parse_json(variables, "--chat-template-kwargs", "");
     if (!json.is_object()) throw Error(ErrorKind::usage, Fault{"", "--chat-template-kwargs", "a JSON object", describe_json(json)});

@@ -3,16 +3,18 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <map>
 
 #include "engine/base/error.h"
-#include "engine/runtime/synthetic_weights.h"
 #include "models/registry.h"
+#include "tests/engine/runtime/small_models.h"
 #include "tests/support/paths.h"
+#include "tests/support/same_bits.h"
 
 namespace moe {
 namespace {
+
+using test::same_bits;
 
 std::vector<std::int32_t> some_tokens(std::int32_t count, std::int32_t seed) {
   std::vector<std::int32_t> tokens(count);
@@ -26,32 +28,11 @@ std::vector<float> feed(Executor& executor, Sequence& sequence, std::span<const 
   return {row.begin(), row.end()};
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 // A window in the first layer, as in Gemma and gpt-oss, and none in the second.
 std::shared_ptr<const Model> windowed_model() {
-  ModelSpec spec;
-  spec.family = "test";
-  spec.vocab = 300;
-  spec.hidden = 64;
-  spec.max_positions = 1024;
-  RopeSpec rope;
-  rope.dims = 16;
-  spec.ropes = {rope};
-  for (const std::int32_t window : {40, 0}) {
-    LayerSpec layer;
-    layer.attention.heads = 4;
-    layer.attention.kv_heads = 2;
-    layer.attention.key_dim = layer.attention.value_dim = 16;
-    layer.attention.scale = 0.25F;
-    layer.attention.rope = 0;
-    layer.attention.window = window;
-    layer.dense = MlpSpec{64, {}, true};
-    spec.layers.push_back(layer);
-  }
-  validate(spec, "test");
+  ModelSpec spec = test::small_spec(test::Architecture::dense);
+  spec.layers[0].attention.window = 40;
+  spec.layers[1].attention.window = 0;
   const SyntheticWeights weights = synthetic_weights(spec, {});
   return Model::load(spec, weights.locate, weights.checkpoint);
 }

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/runtime/executor.h"
-#include "tests/engine/runtime/invariance_models.h"
+#include "tests/engine/runtime/small_models.h"
 #include "tests/support/same_bits.h"
 
 namespace moe {
